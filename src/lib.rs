@@ -1,0 +1,6 @@
+//! `bff` owns an OAuth client's identity: its signing keys, the JWK Set that the identity
+//! provider fetches, and the client's registration there.
+
+pub mod clock;
+pub mod jose;
+pub mod secret;

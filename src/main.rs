@@ -1,0 +1,3 @@
+//! The `bff` program.
+
+fn main() {}
