@@ -1,6 +1,22 @@
 //! Key material and signatures (RFC 7515, 7517, 7518, 7638, 8037). No I/O.
+//!
+//! The way of a public key: PEM → [`SigningKey`] → [`PublicJwk`] → the published set. A
+//! [`PublicJwk`] has no member for a private value, so a set made of them cannot leak one.
 
 mod algorithm;
+mod kid;
+mod pem;
+mod public_jwk;
+mod signing_key;
 
 pub use algorithm::Algorithm;
 pub use algorithm::UnknownAlgorithm;
+pub use kid::InvalidKid;
+pub use kid::Kid;
+pub use pem::LoadKeyError;
+pub use public_jwk::KeyType;
+pub use public_jwk::PublicJwk;
+pub use public_jwk::PublicKey;
+pub use signing_key::MakeKeyError;
+pub use signing_key::SignError;
+pub use signing_key::SigningKey;

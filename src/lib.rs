@@ -3,4 +3,8 @@
 
 pub mod clock;
 pub mod jose;
+pub mod keyring;
+pub mod oauth;
+pub mod registration;
 pub mod secret;
+pub mod store;

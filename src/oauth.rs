@@ -1,0 +1,19 @@
+//! Wire types of the OAuth specifications (RFC 6749, 7523, 7591, 7592, 8414). No I/O.
+
+mod assertion;
+mod client;
+mod error;
+mod server;
+
+pub use assertion::AssertionClaims;
+pub use assertion::CLIENT_ASSERTION_TYPE;
+pub use client::ClientInformation;
+pub use client::ClientMetadata;
+pub use client::InitialAccessToken;
+pub use client::InvalidInformation;
+pub use client::Management;
+pub use client::SERVER_ONLY_MEMBERS;
+pub use error::OAuthError;
+pub use server::InvalidMetadata;
+pub use server::ServerMetadata;
+pub use server::well_known_locations;

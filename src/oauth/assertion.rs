@@ -1,0 +1,65 @@
+//! Client assertions (RFC 7523 §2.2, §3).
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// The `client_assertion_type` of a JWT (RFC 7523 §2.2).
+pub const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The claims of one client assertion. Good for one request: each has its own `jti`.
+///
+/// There is no `nbf`: real servers refuse one that equals their clock (standards.md CA-13).
+#[derive(Clone, Debug, Serialize)]
+pub struct AssertionClaims {
+    iss: String,
+    sub: String,
+    aud: String,
+    jti: String,
+    iat: i64,
+    exp: i64,
+}
+
+impl AssertionClaims {
+    /// How long an assertion is valid (standards.md CA-12).
+    pub const LIFETIME: Duration = Duration::from_secs(60);
+
+    /// Claims for `client_id` towards `audience`, which goes out as one string (CA-06).
+    /// `randomness` makes the `jti` and must be fresh for each request (CA-14).
+    pub fn new(client_id: &str, audience: &str, now: Timestamp, randomness: [u8; 16]) -> Self {
+        let iat = now.as_second();
+        Self {
+            iss: client_id.to_owned(),
+            sub: client_id.to_owned(),
+            aud: audience.to_owned(),
+            jti: URL_SAFE_NO_PAD.encode(randomness),
+            iat,
+            exp: iat.saturating_add_unsigned(Self::LIFETIME.as_secs()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_claims_are_those_of_ca_04_with_integer_times() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+
+        let claims = AssertionClaims::new("c1", "https://idp.example", now, [0; 16]);
+
+        assert_eq!(
+            serde_json::to_value(claims).unwrap(),
+            json!({
+                "iss": "c1", "sub": "c1", "aud": "https://idp.example",
+                "jti": "AAAAAAAAAAAAAAAAAAAAAA", "iat": 1_800_000_000, "exp": 1_800_000_060,
+            })
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! Client metadata and what a server answers to it (RFC 7591 §2, §3.2.1; RFC 7592 §3).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::secret::Secret;
+
+/// An initial access token (RFC 7591 §3).
+///
+/// Not `Clone`: whoever sends it gives it away.
+#[derive(Debug)]
+pub struct InitialAccessToken(pub Secret);
+
+/// Client metadata by member name (RFC 7591 §2), as asked for or as granted.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct ClientMetadata(pub Map<String, Value>);
+
+/// The right to read, update and delete a registration (RFC 7592 §3).
+///
+/// The URI and the token are of no use apart, so they are one value.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Management {
+    /// `registration_client_uri`, to be used exactly as given.
+    #[serde(rename = "registration_client_uri")]
+    pub uri: Url,
+    /// `registration_access_token`.
+    #[serde(
+        rename = "registration_access_token",
+        serialize_with = "crate::secret::stored"
+    )]
+    pub token: Secret,
+}
+
+/// A client information response (RFC 7591 §3.2.1), read but not yet judged.
+///
+/// A `client_secret` is dropped while reading: a `private_key_jwt` client has no use for it
+/// (standards.md DCR-11).
+#[derive(Clone, Debug)]
+pub struct ClientInformation {
+    /// Our identifier at this server.
+    pub client_id: String,
+    /// `registration_client_uri`, if it is there.
+    pub registration_client_uri: Option<String>,
+    /// `registration_access_token`, if it is there.
+    pub registration_access_token: Option<Secret>,
+    /// The registered metadata.
+    pub metadata: ClientMetadata,
+}
+
+/// A body that is no client information response.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidInformation {
+    /// There is no client identifier in it.
+    #[error("the answer has no client_id")]
+    NoClientId,
+    /// It is no JSON object.
+    #[error("the answer is no JSON object")]
+    NotAnObject,
+}
+
+/// Members that only the server sets, and that an update must not repeat (RFC 7592 §2.2).
+pub const SERVER_ONLY_MEMBERS: [&str; 4] = [
+    "registration_access_token",
+    "registration_client_uri",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+];
+
+impl ClientMetadata {
+    /// The member `name`, unless it is absent or null.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A member that is a text; servers also send a list of one (field-notes.md A.3).
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.get(name)? {
+            Value::String(text) => Some(text),
+            Value::Array(items) => match items.as_slice() {
+                [Value::String(text)] => Some(text),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// A member that is a list of texts, or one text with spaces between them, as a sorted
+    /// set; `None` if it is absent.
+    pub fn set(&self, name: &str) -> Option<Vec<String>> {
+        let mut items: Vec<String> = match self.get(name)? {
+            Value::String(text) => text.split_whitespace().map(str::to_owned).collect(),
+            Value::Array(items) => items
+                .iter()
+                .map(|item| {
+                    item.as_str()
+                        .map_or_else(|| item.to_string(), str::to_owned)
+                })
+                .collect(),
+            other => vec![other.to_string()],
+        };
+        items.sort_unstable();
+        items.dedup();
+        Some(items)
+    }
+}
+
+impl ClientInformation {
+    /// Reads a body.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInformation`] unless it is a JSON object with a `client_id`.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidInformation> {
+        let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else {
+            return Err(InvalidInformation::NotAnObject);
+        };
+        let mut take = |name: &str| match members.shift_remove(name) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        };
+        let client_id = take("client_id").ok_or(InvalidInformation::NoClientId)?;
+        let registration_client_uri = take("registration_client_uri");
+        let registration_access_token = take("registration_access_token").map(Secret::new);
+        drop(take("client_secret").map(Secret::new));
+        for name in SERVER_ONLY_MEMBERS.into_iter().chain(["client_secret"]) {
+            members.shift_remove(name);
+        }
+        Ok(Self {
+            client_id,
+            registration_client_uri,
+            registration_access_token,
+            metadata: ClientMetadata(members),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_needs_a_client_id_and_nothing_else() {
+        let parse = |body: &str| ClientInformation::parse(body.as_bytes());
+
+        assert_eq!(parse(r#"{"client_id":"c1"}"#).unwrap().client_id, "c1");
+        assert_eq!(
+            parse(r#"{"client_id":""}"#).unwrap_err(),
+            InvalidInformation::NoClientId
+        );
+        assert_eq!(
+            parse("<html>").unwrap_err(),
+            InvalidInformation::NotAnObject
+        );
+    }
+
+    #[test]
+    fn an_issued_secret_is_dropped_and_the_token_does_not_print() {
+        let body = json!({
+            "client_id": "c1", "client_secret": "s3cret", "client_secret_expires_at": 0,
+            "registration_access_token": "rat-value", "registration_client_uri": "https://i/c1",
+            "contacts": null, "scope": "openid",
+        });
+
+        let information = ClientInformation::parse(body.to_string().as_bytes()).unwrap();
+
+        let printed = format!("{information:?}");
+        assert!(!printed.contains("s3cret"), "{printed}");
+        assert!(!printed.contains("rat-value"), "{printed}");
+        assert_eq!(information.metadata.text("scope"), Some("openid"));
+        assert_eq!(information.metadata.get("contacts"), None);
+    }
+
+    #[test]
+    fn a_list_of_one_is_a_text_and_a_scope_is_a_set() {
+        let Value::Object(members) = json!({
+            "token_endpoint_auth_method": ["private_key_jwt"], "scope": "b a b",
+        }) else {
+            unreachable!()
+        };
+        let metadata = ClientMetadata(members);
+
+        assert_eq!(
+            metadata.text("token_endpoint_auth_method"),
+            Some("private_key_jwt")
+        );
+        assert_eq!(metadata.set("scope").unwrap(), ["a", "b"]);
+    }
+}

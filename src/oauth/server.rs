@@ -1,0 +1,126 @@
+//! Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0).
+
+use serde_json::Value;
+use url::Url;
+
+/// What we read of an authorization server's metadata (RFC 8414 §2).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerMetadata {
+    /// The issuer identifier, code point for code point.
+    pub issuer: String,
+    /// Where client assertions are accepted, exactly as the document spells it: some servers
+    /// compare `aud` with these very characters (field-notes.md A.1).
+    pub token_endpoint: Option<String>,
+    /// Where clients register (RFC 7591 §3).
+    pub registration_endpoint: Option<String>,
+    /// Empty where the server does not say.
+    pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// Empty where the server does not say.
+    pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
+}
+
+/// A document that is no server metadata.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidMetadata {
+    /// There is no issuer in it.
+    #[error("the document has no `issuer`")]
+    NoIssuer,
+    /// It is no JSON object.
+    #[error("the document is no JSON object")]
+    NotAnObject,
+}
+
+impl ServerMetadata {
+    /// Reads a document.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidMetadata`] unless it is a JSON object with an `issuer`.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidMetadata> {
+        let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
+            return Err(InvalidMetadata::NotAnObject);
+        };
+        let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+        let list = |name: &str| {
+            let items = members.get(name).and_then(Value::as_array);
+            let texts = items.into_iter().flatten().filter_map(Value::as_str);
+            texts.map(str::to_owned).collect()
+        };
+        Ok(Self {
+            issuer: text("issuer").ok_or(InvalidMetadata::NoIssuer)?,
+            token_endpoint: text("token_endpoint"),
+            registration_endpoint: text("registration_endpoint"),
+            token_endpoint_auth_methods_supported: list("token_endpoint_auth_methods_supported"),
+            token_endpoint_auth_signing_alg_values_supported: list(
+                "token_endpoint_auth_signing_alg_values_supported",
+            ),
+        })
+    }
+}
+
+/// Where the metadata of the server at `base` may lie, in the order to ask.
+///
+/// OpenID Connect appends its well-known part to the path (Discovery §4), RFC 8414 §3.1
+/// inserts its own before it.
+pub fn well_known_locations(base: &Url) -> Vec<Url> {
+    let path = base.path().trim_end_matches('/');
+    [
+        format!("{path}/.well-known/openid-configuration"),
+        format!("/.well-known/oauth-authorization-server{path}"),
+        format!("/.well-known/openid-configuration{path}"),
+    ]
+    .into_iter()
+    .fold(Vec::new(), |mut locations, path| {
+        let mut location = base.clone();
+        location.set_path(&path);
+        location.set_query(None);
+        if !locations.contains(&location) {
+            locations.push(location);
+        }
+        locations
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oidc_appends_the_well_known_part_and_rfc_8414_inserts_it() {
+        let table = [
+            (
+                "https://example.com",
+                vec![
+                    "https://example.com/.well-known/openid-configuration",
+                    "https://example.com/.well-known/oauth-authorization-server",
+                ],
+            ),
+            (
+                "https://example.com/issuer1/",
+                vec![
+                    "https://example.com/issuer1/.well-known/openid-configuration",
+                    "https://example.com/.well-known/oauth-authorization-server/issuer1",
+                    "https://example.com/.well-known/openid-configuration/issuer1",
+                ],
+            ),
+        ];
+
+        for (base, expected) in table {
+            let locations = well_known_locations(&base.parse().unwrap());
+            let locations: Vec<&str> = locations.iter().map(Url::as_str).collect();
+            assert_eq!(locations, expected);
+        }
+    }
+
+    #[test]
+    fn endpoints_keep_their_spelling() {
+        let body = br#"{"issuer":"http://h","token_endpoint":"http://h//api/oidc/token","x":[]}"#;
+
+        let metadata = ServerMetadata::parse(body).unwrap();
+
+        assert_eq!(
+            metadata.token_endpoint.as_deref(),
+            Some("http://h//api/oidc/token")
+        );
+    }
+}

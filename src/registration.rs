@@ -1,0 +1,35 @@
+//! Being registered at the IdP, as values and decisions (RFC 7591, RFC 7592). Pure.
+//!
+//! [`plan()`] decides what to do, [`judge`] what an answer means, [`Verdict`] whether the IdP
+//! accepts the key. Nothing here sends or stores anything.
+
+mod answer;
+mod desired;
+mod fingerprint;
+mod journal;
+mod plan;
+mod record;
+mod verdict;
+
+pub use answer::Difference;
+pub use answer::Judgement;
+pub use answer::Refused;
+pub use answer::RefusedBecause;
+pub use answer::judge;
+pub use desired::Desired;
+pub use desired::JwksMember;
+pub use fingerprint::TokenFingerprint;
+pub use journal::Entry;
+pub use journal::Event;
+pub use journal::Journal;
+pub use plan::Means;
+pub use plan::Plan;
+pub use plan::Reason;
+pub use plan::ReplaceOrder;
+pub use plan::plan;
+pub use record::Attempt;
+pub use record::Audience;
+pub use record::Orphan;
+pub use record::RawAnswer;
+pub use record::Registered;
+pub use verdict::Verdict;

@@ -1,0 +1,143 @@
+//! What we ask to be registered as.
+
+use serde_json::{Map, Value, json};
+
+use crate::jose::Algorithm;
+use crate::oauth::ClientMetadata;
+use crate::secret::Secret;
+
+/// The registration that the configuration and the keys call for.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// The expected issuer, code point for code point.
+    pub issuer: String,
+    /// Wished `client_id`, sent only if set.
+    pub client_id: Option<String>,
+    /// `client_name` (RFC 7591 §2).
+    pub client_name: String,
+    /// `client_profile`, which some IdPs know; sent only if set.
+    pub client_profile: Option<String>,
+    /// `redirect_uris`, character for character.
+    pub redirect_uris: Vec<String>,
+    /// `grant_types`.
+    pub grant_types: Vec<String>,
+    /// `scope`.
+    pub scope: Option<String>,
+    /// `token_endpoint_auth_signing_alg`.
+    pub alg: Algorithm,
+    /// How the IdP learns our keys.
+    pub jwks: JwksMember,
+    /// `software_statement` (RFC 7591 §2.3).
+    pub software_statement: Option<Secret>,
+    /// Merged in last; a member that is null is left out.
+    pub extra: Map<String, Value>,
+}
+
+/// One of the two ways to name our keys, never both (RFC 7591 §2).
+#[derive(Clone, Debug)]
+pub enum JwksMember {
+    /// `jwks_uri`: the IdP fetches them.
+    Uri(String),
+    /// `jwks`: they are sent along.
+    Value(Value),
+}
+
+impl Desired {
+    /// The metadata to send (RFC 7591 §2).
+    ///
+    /// `token_endpoint_auth_method`, `grant_types` and `response_types` are always there:
+    /// their defaults are not what we mean (standards.md DCR-19 to DCR-21).
+    pub fn metadata(&self) -> ClientMetadata {
+        let mut members = Map::new();
+        let mut put = |name: &str, value: Value| {
+            members.insert(name.to_owned(), value);
+        };
+        if let Some(client_id) = &self.client_id {
+            put("client_id", json!(client_id));
+        }
+        put("client_name", json!(self.client_name));
+        if let Some(profile) = &self.client_profile {
+            put("client_profile", json!(profile));
+        }
+        put("token_endpoint_auth_method", json!("private_key_jwt"));
+        put("token_endpoint_auth_signing_alg", json!(self.alg));
+        match &self.jwks {
+            JwksMember::Uri(uri) => put("jwks_uri", json!(uri)),
+            JwksMember::Value(jwks) => put("jwks", jwks.clone()),
+        }
+        put("grant_types", json!(self.grant_types));
+        put("response_types", json!(self.response_types()));
+        if !self.redirect_uris.is_empty() {
+            put("redirect_uris", json!(self.redirect_uris));
+        }
+        if let Some(scope) = &self.scope {
+            put("scope", json!(scope));
+        }
+        if let Some(statement) = &self.software_statement {
+            put("software_statement", json!(statement.expose()));
+        }
+        for (name, value) in &self.extra {
+            if value.is_null() {
+                members.shift_remove(name);
+            } else {
+                members.insert(name.clone(), value.clone());
+            }
+        }
+        ClientMetadata(members)
+    }
+
+    /// The response types that go with the grants (RFC 7591 §2.1).
+    fn response_types(&self) -> &'static [&'static str] {
+        let code = self
+            .grant_types
+            .iter()
+            .any(|grant| grant == "authorization_code");
+        if code { &["code"] } else { &[] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_without_redirects_asks_for_no_response_type() {
+        let metadata = Desired {
+            grant_types: vec!["client_credentials".to_owned()],
+            ..desired()
+        }
+        .metadata();
+
+        assert_eq!(metadata.get("response_types"), Some(&json!([])));
+        assert_eq!(metadata.get("redirect_uris"), None);
+    }
+
+    #[test]
+    fn extra_members_win_and_a_null_takes_one_away() {
+        let Value::Object(extra) = json!({"client_name": "Shop", "scope": null, "contacts": []})
+        else {
+            unreachable!()
+        };
+        let metadata = Desired { extra, ..desired() }.metadata();
+
+        assert_eq!(metadata.text("client_name"), Some("Shop"));
+        assert!(!metadata.0.contains_key("scope"));
+        assert_eq!(metadata.get("contacts"), Some(&json!([])));
+    }
+
+    fn desired() -> Desired {
+        Desired {
+            issuer: "https://idp.example".to_owned(),
+            client_id: None,
+            client_name: "bff-server".to_owned(),
+            client_profile: None,
+            redirect_uris: Vec::new(),
+            grant_types: vec!["authorization_code".to_owned()],
+            scope: Some("openid".to_owned()),
+            alg: Algorithm::ES256,
+            jwks: JwksMember::Uri("https://bff.example/.well-known/jwks.json".to_owned()),
+            software_statement: None,
+            extra: Map::new(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What happened to this identity, for the operator who asks later.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The last [`Journal::CAPACITY`] events, oldest first.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Journal(VecDeque<Entry>);
+
+/// One event.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Entry {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+    /// The client it is about, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// One sentence, without secrets.
+    pub detail: String,
+}
+
+/// Kinds of events.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A registration whose outcome was unknown was given up: a client may exist.
+    AttemptAbandoned,
+    /// A client was found to exist after all, by its wished identifier and our key.
+    ClientFound,
+    /// A client was deleted (RFC 7592 §2.3).
+    Deleted,
+    /// A key was made or imported.
+    KeyCreated,
+    /// A client of ours exists that could not be deleted.
+    Orphaned,
+    /// The IdP refused a registration; no client was made.
+    Refused,
+    /// A client was registered.
+    Registered,
+    /// A registration was sent, and nobody knows what came of it.
+    OutcomeUnknown,
+}
+
+impl Journal {
+    /// How many events are kept.
+    pub const CAPACITY: usize = 100;
+
+    /// Adds an event, and forgets the oldest if there are too many.
+    pub fn add(&mut self, at: Timestamp, event: Event, client_id: Option<&str>, detail: String) {
+        if self.0.len() >= Self::CAPACITY {
+            self.0.pop_front();
+        }
+        self.0.push_back(Entry {
+            at,
+            event,
+            client_id: client_id.map(str::to_owned),
+            detail,
+        });
+    }
+
+    /// The events, oldest first.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,134 @@
+//! What is stored of a registration.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::TokenFingerprint;
+use crate::oauth::{ClientMetadata, Management};
+use crate::secret::Secret;
+
+/// A client that the IdP knows, with metadata that we can work with.
+///
+/// Issuer, identifier, URI and token are one unit: they are stored and used together.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Registered {
+    /// The issuer at which the client is known.
+    pub issuer: String,
+    /// Our identifier there.
+    pub client_id: String,
+    /// Access to the RFC 7592 methods, where the IdP grants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<Management>,
+    /// What we last asked for.
+    pub sent: ClientMetadata,
+    /// What the IdP last said it has.
+    pub granted: ClientMetadata,
+    /// When the client came to be.
+    pub registered_at: Timestamp,
+    /// The initial access tokens that paid for this client and the ones it replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenFingerprint>,
+}
+
+/// A registration request that is about to be sent, or was sent.
+///
+/// It is stored before the request leaves. One that is found at a start may have reached the
+/// IdP.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Attempt {
+    /// The issuer asked.
+    pub issuer: String,
+    /// The registration endpoint.
+    pub endpoint: String,
+    /// What was asked for.
+    pub asked: ClientMetadata,
+    /// Which initial access token goes with it; none at an IdP that asks for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenFingerprint>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// The answer as received, stored before it is interpreted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<RawAnswer>,
+}
+
+/// An answer of the registration endpoint, as received but for a `client_secret`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RawAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, which may hold a registration access token.
+    #[serde(serialize_with = "crate::secret::stored")]
+    pub body: Secret,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+/// A client that exists at an IdP and that nothing of ours uses any more.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Orphan {
+    /// The issuer at which it is known.
+    pub issuer: String,
+    /// Its identifier.
+    pub client_id: String,
+    /// The means to delete it, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<Management>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Which `aud` an issuer was seen to accept in a client assertion.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Audience {
+    /// The issuer it was learnt at.
+    pub issuer: String,
+    /// The value.
+    pub value: String,
+}
+
+impl RawAnswer {
+    /// Takes down an answer, without the `client_secret` that some servers issue to a client
+    /// that has no use for it.
+    pub fn new(status: u16, body: &[u8], received_at: Timestamp) -> Self {
+        let body = match serde_json::from_slice(body) {
+            Ok(Value::Object(mut members)) if members.contains_key("client_secret") => {
+                members.shift_remove("client_secret");
+                Value::Object(members).to_string()
+            }
+            _ => String::from_utf8_lossy(body).into_owned(),
+        };
+        Self {
+            status,
+            body: Secret::new(body),
+            received_at,
+        }
+    }
+}
+
+impl Registered {
+    /// What is left of this client when another takes its place.
+    pub fn orphaned(self, since: Timestamp) -> Orphan {
+        Orphan {
+            issuer: self.issuer,
+            client_id: self.client_id,
+            management: self.management,
+            since,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issued_client_secret_is_not_taken_down() {
+        let body = br#"{"client_id":"c1","client_secret":"s3cret"}"#;
+
+        let answer = RawAnswer::new(201, body, Timestamp::UNIX_EPOCH);
+
+        assert_eq!(answer.body.expose(), r#"{"client_id":"c1"}"#);
+    }
+}
