@@ -2,6 +2,7 @@
 //! provider fetches, and the client's registration there.
 
 pub mod clock;
+pub mod config;
 pub mod jose;
 pub mod keyring;
 pub mod oauth;

@@ -1,0 +1,429 @@
+//! The registration of the client.
+
+#![expect(
+    clippy::option_option,
+    reason = "a wrong value and an unset one are different answers"
+)]
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::Section;
+use super::parse::{self, append, is_loopback};
+use super::reader::{Reader, comma_or_space};
+use super::settings::{
+    ALLOW_BOOTSTRAP_FAILURE, AUTH_CLIENT_ID, BFF_ASSERTION_AUDIENCE, BFF_BASE_URL,
+    BFF_BOOTSTRAP_TIMEOUT, BFF_CLIENT_CRED_PATH, BOOTSTRAP_ADMIN_TOKEN, DCR_CLIENT_ID,
+    DCR_CLIENT_NAME, DCR_CLIENT_PROFILE, DCR_ENABLED, DCR_EXTRA_METADATA, DCR_FORCE_REPLACE,
+    DCR_GRANT_TYPES, DCR_IAT, DCR_JWKS, DCR_JWKS_URI, DCR_REDIRECT_UPDATE_MODE, DCR_REDIRECT_URIS,
+    DCR_ROTATION_SAFE, DCR_SCOPE, DCR_SIGNING_KEY, DCR_SOFTWARE_STATEMENT, IDP_BASE_URL,
+    MS_BFF_TOKEN_AUTH_METHOD, OIDC_SCOPES, SETTINGS, SKIP_DCR_BOOTSTRAP, Setting,
+};
+use crate::secret::Secret;
+
+/// `client_name` if nothing else names the client.
+const DEFAULT_CLIENT_NAME: &str = "bff-server";
+
+/// Longest `client_id`, in characters.
+const MAX_CLIENT_ID: usize = 256;
+
+const BOOTSTRAP_TIMEOUTS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
+
+/// Members of a registration that have a setting of their own or follow from others, and what to
+/// use instead.
+const OWN_MEMBERS: [(&str, &str); 17] = [
+    ("client_id", "set DCR_CLIENT_ID"),
+    ("client_id_issued_at", "the IdP chooses it"),
+    ("client_name", "set DCR_CLIENT_NAME"),
+    ("client_profile", "set DCR_CLIENT_PROFILE"),
+    ("client_secret", "this client has none"),
+    ("client_secret_expires_at", "this client has no secret"),
+    ("grant_types", "set DCR_GRANT_TYPES"),
+    ("jwks", "set DCR_JWKS=value"),
+    ("jwks_uri", "set DCR_JWKS_URI"),
+    ("redirect_uris", "set DCR_REDIRECT_URIS"),
+    ("registration_access_token", "the IdP chooses it"),
+    ("registration_client_uri", "the IdP chooses it"),
+    ("response_types", "it follows from DCR_GRANT_TYPES"),
+    ("scope", "set DCR_SCOPE"),
+    ("software_statement", "set DCR_SOFTWARE_STATEMENT"),
+    ("token_endpoint_auth_method", "it is always private_key_jwt"),
+    ("token_endpoint_auth_signing_alg", "set BFF_SIGNING_ALG"),
+];
+
+/// Whether, how and as what the client is registered.
+///
+/// What registering needs is checked here if `enabled` and not `skip`: redirect URIs for the
+/// grants that use them, and a `jwks_uri`.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct DcrConfig {
+    /// Whether there is a registration at all.
+    pub enabled: bool,
+    /// Use the stored registration and call nobody.
+    pub skip: bool,
+    /// Keep serving keys when the registration fails, instead of exiting.
+    pub allow_failure: bool,
+    /// The initial access token, used once.
+    pub iat: Option<Secret>,
+    /// Mints an initial or renews a registration access token.
+    pub admin_token: Option<Secret>,
+    /// The wished `client_id`.
+    pub client_id: Option<String>,
+    /// `client_name`.
+    pub client_name: String,
+    /// `client_profile`.
+    pub client_profile: Option<String>,
+    /// `redirect_uris`, exactly as they were given, none twice.
+    pub redirect_uris: Vec<String>,
+    /// `scope`: values with one space between them, none twice.
+    pub scope: Option<String>,
+    /// `grant_types`, none twice, never empty.
+    pub grant_types: Vec<String>,
+    /// How changed redirect URIs are updated.
+    pub redirect_update_mode: RedirectUpdateMode,
+    /// Replace the client, once per initial access token.
+    pub force_replace: bool,
+    /// How the IdP gets the keys.
+    pub jwks: JwksMode,
+    /// `jwks_uri`; always there if it is to be registered.
+    pub jwks_uri: Option<Url>,
+    /// More members of the registration request; none that another setting decides.
+    pub extra_metadata: Map<String, Value>,
+    /// The software statement (RFC 7591 §2.3).
+    pub software_statement: Option<Secret>,
+    /// `aud` of client assertions.
+    pub assertion_audience: AssertionAudience,
+    /// Where the client's public data is written for the application.
+    pub client_cred_path: Option<PathBuf>,
+    /// How long transient failures are retried at start, up to 24 h; zero means one try.
+    pub bootstrap_timeout: Duration,
+}
+
+/// `aud` of client assertions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AssertionAudience {
+    /// What the IdP accepts, found out once.
+    Auto,
+    /// The URL called.
+    Endpoint,
+    /// The issuer.
+    Issuer,
+}
+
+/// How the IdP gets the keys: one of the two, never both (RFC 7591 §2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum JwksMode {
+    /// `jwks_uri`: it fetches them.
+    Uri,
+    /// `jwks`: they are pushed.
+    Value,
+}
+
+/// How changed redirect URIs are updated.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RedirectUpdateMode {
+    /// As the IdP allows.
+    Auto,
+    /// Add ours to those that the IdP has.
+    Merge,
+    /// Leave those that the IdP has.
+    None,
+    /// Put ours in place of those that the IdP has.
+    Replace,
+}
+
+impl Section for DcrConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let enabled = enabled(reader);
+        let skip = reader.value(SKIP_DCR_BOOTSTRAP, parse::boolean);
+        let allow_failure = reader.value(ALLOW_BOOTSTRAP_FAILURE, parse::boolean);
+        let iat = reader.secret(DCR_IAT, parse::token);
+        let admin_token = reader.secret(BOOTSTRAP_ADMIN_TOKEN, parse::token);
+        let client_id = client_id(reader);
+        let client_name = reader.optional(DCR_CLIENT_NAME, parse::line);
+        let client_profile = reader.optional(DCR_CLIENT_PROFILE, parse::line);
+        let redirect_uris = reader.list(DCR_REDIRECT_URIS, comma_or_space, parse::redirect_uri);
+        let scope = scope(reader);
+        let grant_types = reader.list(DCR_GRANT_TYPES, comma_or_space, parse::grant_type);
+        let redirect_update_mode = redirect_update_mode(reader);
+        let force_replace = reader.value(DCR_FORCE_REPLACE, parse::boolean);
+        let jwks = reader.value(DCR_JWKS, |text| {
+            parse::choice(text, &[("uri", JwksMode::Uri), ("value", JwksMode::Value)])
+        });
+        let jwks_uri = jwks_uri(reader);
+        let extra_metadata = extra_metadata(reader);
+        let software_statement = reader.secret(DCR_SOFTWARE_STATEMENT, parse::jwt);
+        let method = auth_method(reader);
+        let assertion_audience = reader.value(BFF_ASSERTION_AUDIENCE, |text| {
+            parse::choice(
+                text,
+                &[
+                    ("auto", AssertionAudience::Auto),
+                    ("issuer", AssertionAudience::Issuer),
+                    ("endpoint", AssertionAudience::Endpoint),
+                ],
+            )
+        });
+        let client_cred_path = reader.optional(BFF_CLIENT_CRED_PATH, parse::path);
+        let bootstrap_timeout = reader.value(BFF_BOOTSTRAP_TIMEOUT, |text| {
+            parse::duration(text, &BOOTSTRAP_TIMEOUTS)
+        });
+
+        let redirect_uris =
+            redirect_uris.map(|uris| without_repeats(reader, DCR_REDIRECT_URIS, uris));
+        let grant_types =
+            grant_types.map(|grants| without_repeats(reader, DCR_GRANT_TYPES, grants));
+        let registers = enabled == Some(true) && skip == Some(false);
+        let redirects = grant_types.as_deref().zip(redirect_uris.as_deref());
+        let fitting =
+            redirects.map(|(grants, uris)| check_redirects(reader, grants, uris, registers));
+        if let (true, Some(JwksMode::Uri), Some(None)) = (registers, jwks, &jwks_uri) {
+            reader.missing::<()>(
+                BFF_BASE_URL,
+                "expected the URL at which the IdP reaches this service, such as \
+                 https://bff.example, to register its jwks_uri; or set DCR_JWKS_URI, or \
+                 DCR_JWKS=value",
+            );
+        }
+
+        let client_id = client_id?;
+        fitting??;
+        method?;
+        Some(Self {
+            enabled: enabled?,
+            skip: skip?,
+            allow_failure: allow_failure?,
+            iat: iat?,
+            admin_token: admin_token?,
+            client_name: client_name?
+                .or_else(|| client_id.clone())
+                .unwrap_or_else(|| DEFAULT_CLIENT_NAME.to_owned()),
+            client_id,
+            client_profile: client_profile?,
+            redirect_uris: redirect_uris?,
+            scope: scope?,
+            grant_types: grant_types?,
+            redirect_update_mode: redirect_update_mode?,
+            force_replace: force_replace?,
+            jwks: jwks?,
+            jwks_uri: jwks_uri?,
+            extra_metadata: extra_metadata?,
+            software_statement: software_statement?,
+            assertion_audience: assertion_audience?,
+            client_cred_path: client_cred_path?,
+            bootstrap_timeout: bootstrap_timeout?,
+        })
+    }
+}
+
+fn enabled(reader: &mut Reader<'_>) -> Option<bool> {
+    let wished = reader.optional(DCR_ENABLED, parse::boolean)?;
+    let has_idp = reader.is_set(IDP_BASE_URL);
+    let enabled = wished.unwrap_or(has_idp);
+    if enabled && !has_idp {
+        return reader.missing(
+            IDP_BASE_URL,
+            "expected the URL of the IdP, such as https://idp.example/api/oidc, to register there; \
+             or set DCR_ENABLED=false",
+        );
+    }
+    if !enabled {
+        let reason = match wished {
+            Some(_) => "while DCR_ENABLED is false",
+            None => "without IDP_BASE_URL",
+        };
+        if reader.is_set(DCR_IAT) {
+            reader.warn(
+                DCR_IAT.name,
+                format!("has no effect {reason}; do not leave a token where none is needed"),
+            );
+        }
+        if wished.is_none() {
+            let idle: Vec<_> = SETTINGS
+                .iter()
+                .filter(|setting| setting.name.starts_with("DCR_") && !setting.is_secret())
+                .filter(|setting| reader.is_set(**setting) && **setting != DCR_SIGNING_KEY)
+                .map(|setting| setting.name)
+                .collect();
+            if !idle.is_empty() {
+                reader.warn(
+                    IDP_BASE_URL.name,
+                    format!(
+                        "is not set, so that no client is registered and these have no effect: {}",
+                        idle.join(", ")
+                    ),
+                );
+            }
+        }
+    }
+    Some(enabled)
+}
+
+fn client_id(reader: &mut Reader<'_>) -> Option<Option<String>> {
+    let visible = |text: &str| parse::visible(text, 1..=MAX_CLIENT_ID);
+    let wished = reader.optional(DCR_CLIENT_ID, visible);
+    let same = reader.optional(AUTH_CLIENT_ID, visible);
+    match (wished?, same?) {
+        (Some(wished), Some(same)) if wished != same => reader.wrong(
+            AUTH_CLIENT_ID,
+            format!(
+                "expected the same value as DCR_CLIENT_ID ({}), got {}; keep one of them",
+                parse::quoted(&wished),
+                parse::quoted(&same)
+            ),
+        ),
+        (wished, same) => Some(wished.or(same)),
+    }
+}
+
+fn scope(reader: &mut Reader<'_>) -> Option<Option<String>> {
+    let wished = reader.list(DCR_SCOPE, char::is_whitespace, parse::scope_token);
+    let same = reader.list(OIDC_SCOPES, char::is_whitespace, parse::scope_token);
+    let (mut wished, mut same) = (wished?, same?);
+    for (setting, values) in [(DCR_SCOPE, &wished), (OIDC_SCOPES, &same)] {
+        if values.iter().any(|value| value.contains(',')) {
+            reader.warn(
+                setting.name,
+                "has a comma in it, which is part of a scope; scopes have spaces between them",
+            );
+        }
+    }
+    let mut seen = Vec::new();
+    wished.retain(|value| first(&mut seen, value));
+    seen.clear();
+    same.retain(|value| first(&mut seen, value));
+
+    let differs = wished.len() != same.len() || wished.iter().any(|value| !same.contains(value));
+    if !wished.is_empty() && !same.is_empty() && differs {
+        return reader.wrong(
+            OIDC_SCOPES,
+            format!(
+                "expected the same scopes as in DCR_SCOPE ({}), got {}; keep one of them",
+                parse::quoted(&wished.join(" ")),
+                parse::quoted(&same.join(" "))
+            ),
+        );
+    }
+    let scope = if wished.is_empty() { same } else { wished };
+    Some((!scope.is_empty()).then(|| scope.join(" ")))
+}
+
+fn redirect_update_mode(reader: &mut Reader<'_>) -> Option<RedirectUpdateMode> {
+    let mode = reader.value(DCR_REDIRECT_UPDATE_MODE, |text| {
+        parse::choice(
+            text,
+            &[
+                ("auto", RedirectUpdateMode::Auto),
+                ("replace", RedirectUpdateMode::Replace),
+                ("merge", RedirectUpdateMode::Merge),
+                ("none", RedirectUpdateMode::None),
+            ],
+        )
+    });
+    let safe = reader.value(DCR_ROTATION_SAFE, parse::boolean);
+    match (mode?, safe?) {
+        (mode, false) => Some(mode),
+        (RedirectUpdateMode::Auto | RedirectUpdateMode::Merge, true) => {
+            Some(RedirectUpdateMode::Merge)
+        }
+        (RedirectUpdateMode::None | RedirectUpdateMode::Replace, true) => reader.wrong(
+            DCR_ROTATION_SAFE,
+            "expected false with this DCR_REDIRECT_UPDATE_MODE, since true means merge; keep one \
+             of them",
+        ),
+    }
+}
+
+fn jwks_uri(reader: &mut Reader<'_>) -> Option<Option<Url>> {
+    let base_url = reader.optional(BFF_BASE_URL, parse::base_url);
+    let own = reader.optional(DCR_JWKS_URI, parse::http_url);
+    let (setting, url) = match (own?, base_url?) {
+        (Some(url), _) => (DCR_JWKS_URI, url),
+        (None, Some(base)) => (BFF_BASE_URL, append(&base, "/.well-known/jwks.json")),
+        (None, None) => return Some(None),
+    };
+    if url.scheme() == "http" && !is_loopback(&url) {
+        reader.warn(
+            setting.name,
+            "is http: an IdP may refuse it, and whoever is on the way can put their keys into it",
+        );
+    }
+    Some(Some(url))
+}
+
+fn extra_metadata(reader: &mut Reader<'_>) -> Option<Map<String, Value>> {
+    let members = reader.object(DCR_EXTRA_METADATA)?;
+    let mut right = true;
+    for (name, instead) in OWN_MEMBERS {
+        if members.contains_key(name) {
+            reader.wrong::<()>(
+                DCR_EXTRA_METADATA,
+                format!("expected no member `{name}`: {instead}"),
+            );
+            right = false;
+        }
+    }
+    right.then_some(members)
+}
+
+fn auth_method(reader: &mut Reader<'_>) -> Option<()> {
+    reader.value(MS_BFF_TOKEN_AUTH_METHOD, |text| match text {
+        "private_key_jwt" => Ok(()),
+        _ => Err(parse::Wrong::expected(
+            "private_key_jwt, the only method that this service authenticates with",
+        )),
+    })
+}
+
+fn check_redirects(
+    reader: &mut Reader<'_>,
+    grant_types: &[String],
+    redirect_uris: &[String],
+    registers: bool,
+) -> Option<()> {
+    let redirecting = grant_types
+        .iter()
+        .any(|grant| matches!(grant.as_str(), "authorization_code" | "implicit"));
+    if registers && redirecting && redirect_uris.is_empty() {
+        return reader.missing(
+            DCR_REDIRECT_URIS,
+            "expected at least one redirect URI, such as https://app.example/callback, for the \
+             authorization code grant (RFC 7591 §2); or set DCR_GRANT_TYPES=client_credentials",
+        );
+    }
+    if !redirecting && !redirect_uris.is_empty() {
+        reader.warn(
+            DCR_REDIRECT_URIS.name,
+            "has no use, since no grant in DCR_GRANT_TYPES redirects",
+        );
+    }
+    Some(())
+}
+
+fn without_repeats(
+    reader: &mut Reader<'_>,
+    setting: Setting,
+    mut values: Vec<String>,
+) -> Vec<String> {
+    let given = values.len();
+    let mut seen = Vec::new();
+    values.retain(|value| first(&mut seen, value));
+    if values.len() < given {
+        reader.warn(setting.name, "names a value twice; once is enough");
+    }
+    values
+}
+
+/// Whether a value has not been seen yet.
+fn first(seen: &mut Vec<String>, value: &str) -> bool {
+    let first = !seen.iter().any(|other| other == value);
+    if first {
+        seen.push(value.to_owned());
+    }
+    first
+}

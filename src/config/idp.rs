@@ -1,0 +1,154 @@
+//! The IdP.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::Section;
+use super::parse::{self, Wrong, append, is_loopback};
+use super::reader::{Reader, readable_file};
+use super::settings::{
+    BFF_ALLOW_INSECURE_HTTP, BFF_CA_FILE, BOOTSTRAP_ADMIN_TOKEN, DCR_REGISTRATION_ENDPOINT,
+    IDP_ADMIN_BASE_URL, IDP_BASE_URL, OIDC_ISSUER, OIDC_TOKEN_URL,
+};
+use crate::secret::Secret;
+
+/// Where the IdP is, and how it is reached.
+#[derive(Clone, Debug)]
+pub struct IdpConfig {
+    /// Where discovery starts; paths are appended to it.
+    pub base_url: Url,
+    /// The expected `issuer`, as it was given: it is compared exactly (RFC 8414 §3.3).
+    pub issuer: String,
+    /// Counts instead of the discovered one.
+    pub registration_endpoint: Option<Url>,
+    /// Counts instead of the discovered one.
+    pub token_endpoint: Option<Url>,
+    /// Where tokens are minted and renewed.
+    pub admin_base_url: Url,
+    /// A PEM file with more trust anchors.
+    pub ca_file: Option<PathBuf>,
+    /// Whether the IdP may be reached by `http:` off loopback.
+    pub allow_insecure_http: bool,
+}
+
+impl IdpConfig {
+    /// Where to register if discovery finds no endpoint and none is configured.
+    pub fn fallback_registration_endpoint(&self) -> Url {
+        append(&self.base_url, "/dcr/register")
+    }
+
+    fn urls(&self) -> impl Iterator<Item = &Url> {
+        [&self.base_url, &self.admin_base_url]
+            .into_iter()
+            .chain(&self.registration_endpoint)
+            .chain(&self.token_endpoint)
+    }
+}
+
+/// For a command that cannot do without an IdP.
+impl Section for IdpConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let idp = Option::<Self>::read(reader)?;
+        if idp.is_none() {
+            return reader.missing(
+                IDP_BASE_URL,
+                "expected the URL of the IdP, such as https://idp.example/api/oidc",
+            );
+        }
+        idp
+    }
+}
+
+/// Without `IDP_BASE_URL` there is none.
+impl Section for Option<IdpConfig> {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let allow_insecure_http = reader.value(BFF_ALLOW_INSECURE_HTTP, parse::boolean);
+        // A permission that is no boolean is a mistake of its own, and no refusal.
+        let permitted = allow_insecure_http.unwrap_or(true);
+        let base = |text: &str| transport(parse::base_url(text)?, permitted);
+        let endpoint = |text: &str| transport(parse::http_url(text)?, permitted);
+
+        let base_url = reader.optional(IDP_BASE_URL, |text| Ok((text.to_owned(), base(text)?)));
+        let issuer = reader.optional(OIDC_ISSUER, |text| {
+            parse::base_url(text).map(|_| text.to_owned())
+        });
+        let registration_endpoint = reader.optional(DCR_REGISTRATION_ENDPOINT, endpoint);
+        let token_endpoint = reader.optional(OIDC_TOKEN_URL, endpoint);
+        let admin_base_url = reader.optional(IDP_ADMIN_BASE_URL, base);
+        let ca_file = reader.optional(BFF_CA_FILE, readable_file);
+
+        let (issuer, registration_endpoint, token_endpoint, admin_base_url, ca_file) = (
+            issuer?,
+            registration_endpoint?,
+            token_endpoint?,
+            admin_base_url?,
+            ca_file?,
+        );
+        let (base_url, allow_insecure_http) = (base_url?, allow_insecure_http?);
+        let Some((given, base_url)) = base_url else {
+            return Some(None);
+        };
+        let idp = IdpConfig {
+            admin_base_url: admin_base_url.unwrap_or_else(|| admin_of(&base_url)),
+            issuer: issuer.unwrap_or(given),
+            base_url,
+            registration_endpoint,
+            token_endpoint,
+            ca_file,
+            allow_insecure_http,
+        };
+        if let Some(url) = idp.urls().find(|url| is_insecure(url)) {
+            reader.warn(
+                BFF_ALLOW_INSECURE_HTTP.name,
+                format!(
+                    "tokens go to {} unencrypted, readable by everyone on the way; use https \
+                     outside a container network",
+                    url.origin().ascii_serialization()
+                ),
+            );
+        }
+        Some(Some(idp))
+    }
+}
+
+/// The default of `IDP_ADMIN_BASE_URL`.
+fn admin_of(base_url: &Url) -> Url {
+    let mut url = base_url.clone();
+    url.set_path("/api/admin");
+    url
+}
+
+fn transport(url: Url, insecure_permitted: bool) -> Result<Url, Wrong> {
+    if is_insecure(&url) && !insecure_permitted {
+        return Err(Wrong::expected(
+            "https (set BFF_ALLOW_INSECURE_HTTP=true to permit http in a container network)",
+        ));
+    }
+    Ok(url)
+}
+
+/// Whether requests would cross a network unencrypted.
+fn is_insecure(url: &Url) -> bool {
+    url.scheme() == "http" && !is_loopback(url)
+}
+
+/// What `bff mint-iat` needs.
+#[derive(Clone, Debug)]
+pub struct MintConfig {
+    /// The IdP.
+    pub idp: IdpConfig,
+    /// Authorizes minting; without it the command asks for it.
+    pub admin_token: Option<Secret>,
+}
+
+impl Section for MintConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let idp = IdpConfig::read(reader);
+        let admin_token = reader.secret(BOOTSTRAP_ADMIN_TOKEN, parse::token);
+        Some(Self {
+            idp: idp?,
+            admin_token: admin_token?,
+        })
+    }
+}

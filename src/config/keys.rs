@@ -1,0 +1,67 @@
+//! Keys and state on the disk.
+
+use std::path::PathBuf;
+
+use super::Section;
+use super::parse;
+use super::reader::Reader;
+use super::settings::{
+    BFF_JWT_SIGNING_KEY, BFF_KEY_PASSPHRASE, BFF_KEYS_DIR, BFF_KID, BFF_SIGNING_ALG, BFF_STATE_DIR,
+    DCR_SIGNING_KEY,
+};
+use crate::jose::Algorithm;
+use crate::secret::Secret;
+
+/// Longest `kid`, in characters.
+const MAX_KID: usize = 128;
+
+/// Where keys and state are, and what the first key is.
+#[derive(Clone, Debug)]
+pub struct KeysConfig {
+    /// The keys volume.
+    pub keys_dir: PathBuf,
+    /// Where the state is written; `keys_dir` unless set apart.
+    pub state_dir: PathBuf,
+    /// The first signing key's PEM; none lets the service generate one.
+    pub signing_key: Option<PathBuf>,
+    /// Decrypts that PEM.
+    pub passphrase: Option<Secret>,
+    /// The first key's `kid`, 1 to 128 visible ASCII characters; none means its RFC 7638
+    /// thumbprint.
+    pub kid: Option<String>,
+    /// The signature algorithm; none means by key.
+    pub algorithm: Option<Algorithm>,
+}
+
+impl Section for KeysConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let keys_dir = reader.value(BFF_KEYS_DIR, parse::path);
+        let state_dir = reader.optional(BFF_STATE_DIR, parse::path);
+        let signing_key = reader.optional(BFF_JWT_SIGNING_KEY, parse::path);
+        let same_key = reader.optional(DCR_SIGNING_KEY, parse::path);
+        let passphrase = reader.secret(BFF_KEY_PASSPHRASE, parse::passphrase);
+        let kid = reader.optional(BFF_KID, |text| parse::visible(text, 1..=MAX_KID));
+        let algorithm = reader.optional(BFF_SIGNING_ALG, parse::algorithm);
+
+        let signing_key = match (signing_key?, same_key?) {
+            (Some(key), Some(same)) if key != same => reader.wrong(
+                DCR_SIGNING_KEY,
+                format!(
+                    "expected the same path as BFF_JWT_SIGNING_KEY ({}), got {}; keep one of them",
+                    parse::quoted(&key.to_string_lossy()),
+                    parse::quoted(&same.to_string_lossy())
+                ),
+            )?,
+            (key, same) => key.or(same),
+        };
+        let keys_dir = keys_dir?;
+        Some(Self {
+            state_dir: state_dir?.unwrap_or_else(|| keys_dir.clone()),
+            keys_dir,
+            signing_key,
+            passphrase: passphrase?,
+            kid: kid?,
+            algorithm: algorithm?,
+        })
+    }
+}

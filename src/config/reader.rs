@@ -1,0 +1,403 @@
+//! Finds each setting's value, and collects what is wrong.
+
+#![expect(
+    clippy::option_option,
+    reason = "a wrong value and an unset one are different answers"
+)]
+
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::Map;
+
+use super::Sources;
+use super::error::{ConfigError, ConfigErrors, ConfigWarning, Origin};
+use super::file::Value;
+use super::parse::{self, Found, Wrong, quoted};
+use super::settings::Setting;
+use crate::secret::Secret;
+
+/// Longest secret in a file, in bytes.
+const MAX_SECRET: u64 = 64 * 1024;
+
+/// Where container runtimes mount secrets, with a mode nobody can choose.
+const CONTAINER_SECRETS: &str = "/run/secrets";
+
+/// Reads settings for a [`Section`](super::Section).
+///
+/// Its methods answer `None` if the value is wrong; the mistake is noted then, and reading goes
+/// on, so that all of them are reported together.
+pub struct Reader<'a> {
+    sources: &'a Sources,
+    errors: Vec<ConfigError>,
+    warnings: Vec<ConfigWarning>,
+}
+
+/// A value that somebody gave.
+struct Given<'a> {
+    name: String,
+    origin: Origin,
+    value: Cow<'a, Value>,
+}
+
+#[derive(Clone, Copy)]
+enum Layer {
+    Environment,
+    File,
+    Flag,
+}
+
+/// The strongest first.
+const LAYERS: [Layer; 3] = [Layer::Flag, Layer::Environment, Layer::File];
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(sources: &'a Sources) -> Self {
+        Self {
+            sources,
+            errors: sources.errors.clone(),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn finish<T>(
+        self,
+        section: Option<T>,
+    ) -> Result<(T, Vec<ConfigWarning>), ConfigErrors> {
+        match section {
+            Some(section) if self.errors.is_empty() => Ok((section, self.warnings)),
+            _ => Err(ConfigErrors(self.errors)),
+        }
+    }
+
+    /// Whether anybody gave this setting, rightly or wrongly.
+    pub(super) fn is_set(&self, setting: Setting) -> bool {
+        let set = |name: &str| {
+            LAYERS
+                .iter()
+                .any(|layer| !matches!(self.given(*layer, name), Ok(None)))
+        };
+        set(setting.name) || setting.file_name().is_some_and(|name| set(&name))
+    }
+
+    /// Whether anybody gave this setting a value other than its default.
+    pub(super) fn is_changed(&self, setting: Setting) -> bool {
+        match self.find(setting) {
+            Ok(Some(given)) => {
+                !matches!(given.value.as_ref(), Value::Text(text) if text.trim() == setting.default)
+            }
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
+
+    /// A setting that has a default.
+    pub(super) fn value<T>(
+        &mut self,
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let text = self
+            .text(setting)?
+            .unwrap_or_else(|| setting.default.to_owned());
+        self.parsed(setting, &text, parse)
+    }
+
+    /// A setting that may be unset.
+    pub(super) fn optional<T>(
+        &mut self,
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<Option<T>> {
+        match self.text(setting)? {
+            Some(text) => self.parsed(setting, &text, parse).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// A list: an array, or text with these between the items. Empty items do not count.
+    pub(super) fn list<T>(
+        &mut self,
+        setting: Setting,
+        separator: fn(char) -> bool,
+        parse: fn(&str) -> Result<T, Wrong>,
+    ) -> Option<Vec<T>> {
+        let items = match self.look_up(setting)?.map(|given| given.value) {
+            Some(value) => match value.into_owned() {
+                Value::List(items) => items,
+                Value::Text(text) => text.split(separator).map(str::to_owned).collect(),
+                Value::Other(found) => return self.wrong_type(setting, "a list", found),
+                Value::Table(_) => return self.wrong_type(setting, "a list", "a table"),
+            },
+            None => setting
+                .default
+                .split(separator)
+                .map(str::to_owned)
+                .collect(),
+        };
+        // Each item is parsed even after a wrong one, to report them all.
+        let parsed: Vec<_> = items
+            .iter()
+            .map(|item| item.trim())
+            .filter(|item| !item.is_empty())
+            .map(|item| self.parsed(setting, item, parse))
+            .collect();
+        parsed.into_iter().collect()
+    }
+
+    /// A JSON object, or a table of the file. Its content is never shown.
+    pub(super) fn object(&mut self, setting: Setting) -> Option<Map<String, serde_json::Value>> {
+        let Some(given) = self.look_up(setting)? else {
+            return Some(Map::new());
+        };
+        match given.value.into_owned() {
+            Value::Table(members) => Some(members),
+            Value::Text(text) => match serde_json::from_str(&text) {
+                Ok(serde_json::Value::Object(members)) => Some(members),
+                Ok(_) => self.wrong(setting, r#"expected a JSON object such as {"tos_uri":"https://…"}"#),
+                Err(error) => self.wrong(
+                    setting,
+                    format!(
+                        "expected a JSON object such as {{\"tos_uri\":\"https://…\"}}, but this is no JSON from line {} column {} on",
+                        error.line(),
+                        error.column()
+                    ),
+                ),
+            },
+            Value::List(_) => self.wrong_type(setting, "a JSON object", "an array"),
+            Value::Other(found) => self.wrong_type(setting, "a JSON object", found),
+        }
+    }
+
+    /// A secret, given itself or as the path of a file.
+    pub(super) fn secret(
+        &mut self,
+        setting: Setting,
+        check: impl FnOnce(&str) -> Result<(), Wrong>,
+    ) -> Option<Option<Secret>> {
+        let file_name = setting.file_name().unwrap_or_default();
+        let Some(given) = self.look_up(setting)? else {
+            return Some(None);
+        };
+        let Value::Text(text) = given.value.as_ref() else {
+            return self.fail(&given.name, given.origin, "expected text between quotes");
+        };
+        let text = if given.name == file_name {
+            match self.secret_of_file(&file_name, text.trim()) {
+                Ok(text) => text,
+                Err(problem) => return self.fail(&given.name, given.origin, problem),
+            }
+        } else {
+            if let Origin::File { path, .. } = &given.origin
+                && self.sources.file.as_ref().is_some_and(|file| file.exposed)
+            {
+                let message = format!(
+                    "stands in {}, which others than its owner can read: chmod 600, or use {file_name}",
+                    path.display()
+                );
+                self.warn(setting.name, message);
+            }
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        };
+        match check(&text) {
+            Ok(()) => Some(Some(Secret::new(text))),
+            Err(wrong) => self.fail(&given.name, given.origin, wrong.problem),
+        }
+    }
+
+    fn secret_of_file(&mut self, name: &str, path: &str) -> Result<String, String> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            format!(
+                "cannot read {}: {error}; put the value there, readable by this user, or unset {name}",
+                quoted(path)
+            )
+        };
+        let mut text = String::new();
+        let file = File::open(path).map_err(|error| cannot(&error))?;
+        let metadata = file.metadata().map_err(|error| cannot(&error))?;
+        file.take(MAX_SECRET + 1)
+            .read_to_string(&mut text)
+            .map_err(|error| cannot(&error))?;
+        if text.len() as u64 > MAX_SECRET {
+            return Err(cannot(&"it is larger than 64 KiB"));
+        }
+        if metadata.is_file()
+            && metadata.permissions().mode() & 0o077 != 0
+            && !Path::new(path).starts_with(CONTAINER_SECRETS)
+        {
+            let message = format!("others than its owner can read {}: chmod 600", quoted(path));
+            self.warn(name, message);
+        }
+        let value = text.trim_end_matches(['\r', '\n']);
+        if value.is_empty() {
+            return Err(format!(
+                "{} is empty; put the value there, or unset {name}",
+                quoted(path)
+            ));
+        }
+        Ok(value.to_owned())
+    }
+
+    /// Notes a mistake of a setting that its parser could not see; always `None`.
+    pub(super) fn wrong<T>(&mut self, setting: Setting, problem: impl Into<String>) -> Option<T> {
+        let origin = match self.find(setting) {
+            Ok(Some(given)) => given.origin,
+            Ok(None) if setting.default.is_empty() => Origin::Unset,
+            Ok(None) => Origin::Default,
+            Err(error) => error.origin,
+        };
+        self.fail(setting.name, origin, problem)
+    }
+
+    /// Notes that a setting is needed; always `None`. A file that could not be read may have
+    /// held it, so that nothing is said then.
+    pub(super) fn missing<T>(&mut self, setting: Setting, problem: &str) -> Option<T> {
+        if self.sources.file_failed {
+            return None;
+        }
+        self.fail(setting.name, Origin::Unset, problem)
+    }
+
+    /// Notes something odd.
+    pub(super) fn warn(&mut self, name: &str, message: impl Into<String>) {
+        let warning = ConfigWarning {
+            name: name.to_owned(),
+            message: message.into(),
+        };
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    fn fail<T>(&mut self, name: &str, origin: Origin, problem: impl Into<String>) -> Option<T> {
+        let error = ConfigError {
+            name: name.to_owned(),
+            origin,
+            problem: problem.into(),
+        };
+        // Two sections may read one setting.
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
+        }
+        None
+    }
+
+    fn wrong_type<T>(&mut self, setting: Setting, expected: &str, found: &str) -> Option<T> {
+        self.wrong(setting, format!("expected {expected}, got {found}"))
+    }
+
+    fn parsed<T>(
+        &mut self,
+        setting: Setting,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(Wrong { problem, found }) => match found {
+                Found::Whole if !setting.is_secret() => {
+                    self.wrong(setting, format!("{problem}, got {}", quoted(text)))
+                }
+                Found::Hidden | Found::Whole => self.wrong(setting, problem),
+            },
+        }
+    }
+
+    fn text(&mut self, setting: Setting) -> Option<Option<String>> {
+        let Some(given) = self.look_up(setting)? else {
+            return Some(None);
+        };
+        match given.value.into_owned() {
+            Value::Text(text) => Some(Some(text.trim().to_owned())),
+            Value::List(_) => self.wrong_type(setting, "one value", "an array"),
+            Value::Other(found) => self.wrong_type(setting, "one value", found),
+            Value::Table(_) => self.wrong_type(setting, "one value", "a table"),
+        }
+    }
+
+    fn look_up(&mut self, setting: Setting) -> Option<Option<Given<'a>>> {
+        match self.find(setting) {
+            Ok(given) => Some(given),
+            Err(error) => self.fail(&error.name, error.origin, error.problem),
+        }
+    }
+
+    fn find(&self, setting: Setting) -> Result<Option<Given<'a>>, ConfigError> {
+        for layer in LAYERS {
+            let direct = self.given(layer, setting.name)?;
+            let file = match setting.file_name() {
+                Some(name) => self.given(layer, &name)?,
+                None => None,
+            };
+            match (direct, file) {
+                (Some(direct), Some(file)) => {
+                    return Err(ConfigError {
+                        problem: format!("{} is set as well; keep one of them", file.name),
+                        name: direct.name,
+                        origin: direct.origin,
+                    });
+                }
+                (Some(given), None) | (None, Some(given)) => return Ok(Some(given)),
+                (None, None) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn given(&self, layer: Layer, name: &str) -> Result<Option<Given<'a>>, ConfigError> {
+        let (value, origin) = match layer {
+            Layer::Environment => match self.sources.env.get(name) {
+                Some(value) => match value.to_str() {
+                    Some(value) => (text(value), Origin::Environment),
+                    None => {
+                        return Err(ConfigError {
+                            name: name.to_owned(),
+                            origin: Origin::Environment,
+                            problem: "expected UTF-8, but the value is not; set it again"
+                                .to_owned(),
+                        });
+                    }
+                },
+                None => return Ok(None),
+            },
+            Layer::File => match self.sources.file.as_ref().and_then(|file| file.get(name)) {
+                Some((value, origin)) => (Cow::Borrowed(value), origin),
+                None => return Ok(None),
+            },
+            Layer::Flag => match self.sources.overrides.get(name) {
+                Some(value) => (text(value), Origin::Flag),
+                None => return Ok(None),
+            },
+        };
+        if matches!(value.as_ref(), Value::Text(text) if text.trim().is_empty()) {
+            return Ok(None);
+        }
+        Ok(Some(Given {
+            name: name.to_owned(),
+            origin,
+            value,
+        }))
+    }
+}
+
+fn text(value: &str) -> Cow<'static, Value> {
+    Cow::Owned(Value::Text(value.to_owned()))
+}
+
+/// Whether a character stands between the items of a list.
+pub(super) fn comma_or_space(c: char) -> bool {
+    c == ',' || c.is_whitespace()
+}
+
+/// Whether a file can be opened for reading.
+pub(super) fn readable_file(text: &str) -> Result<std::path::PathBuf, Wrong> {
+    let path = parse::path(text)?;
+    let readable = File::open(&path).and_then(|_| fs::metadata(&path));
+    match readable {
+        Ok(metadata) if metadata.is_file() => Ok(path),
+        Ok(_) => Err(Wrong::expected("a file")),
+        Err(error) => Err(Wrong::expected(format!("a readable file ({error})"))),
+    }
+}

@@ -1,0 +1,84 @@
+//! How long keys live and are published.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::Section;
+use super::parse::{self, in_units};
+use super::reader::Reader;
+use super::settings::{
+    BFF_JWK_MAX_KEYS, BFF_JWK_RETIRE_AFTER_DAYS, BFF_JWK_ROTATE_AFTER_DAYS, BFF_JWKS_MAX_AGE,
+    BFF_ROTATION_PREPUBLISH,
+};
+
+const DAY: Duration = Duration::from_hours(24);
+const MAX_AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
+const PREPUBLISH: RangeInclusive<Duration> = Duration::ZERO..=DAY.saturating_mul(30);
+const DAYS: RangeInclusive<u32> = 0..=3650;
+const KEYS: RangeInclusive<u32> = 2..=100;
+
+/// How much longer than the cache lifetime a key is published before it may sign: what a verifier
+/// may take to fetch the JWK Set, and its clock may differ.
+pub const PREPUBLISH_MARGIN: Duration = Duration::from_mins(1);
+
+/// How long keys live and are published.
+#[derive(Clone, Debug)]
+pub struct RotationConfig {
+    /// Cache lifetime of the JWK Set, 1 s to 24 h.
+    pub jwks_max_age: Duration,
+    /// Age at which a key is replaced; none means only by hand.
+    pub rotate_after: Option<Duration>,
+    /// Age at which a replaced key leaves the JWK Set; not below `rotate_after`.
+    pub retire_after: Duration,
+    /// Published keys at most, 2 to 100.
+    pub max_keys: usize,
+    /// How long a new key is published before it may sign; at least `jwks_max_age` +
+    /// [`PREPUBLISH_MARGIN`].
+    pub prepublish: Duration,
+}
+
+impl Section for RotationConfig {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let max_age = reader.value(BFF_JWKS_MAX_AGE, |text| parse::duration(text, &MAX_AGES));
+        let rotate = reader.value(BFF_JWK_ROTATE_AFTER_DAYS, |text| parse::number(text, &DAYS));
+        let retire = reader.value(BFF_JWK_RETIRE_AFTER_DAYS, |text| parse::number(text, &DAYS));
+        let max_keys = reader.value(BFF_JWK_MAX_KEYS, |text| parse::number(text, &KEYS));
+        let prepublish = reader.value(BFF_ROTATION_PREPUBLISH, |text| {
+            parse::duration(text, &PREPUBLISH)
+        });
+
+        if let (Some(rotate), Some(retire)) = (rotate, retire)
+            && rotate > retire
+        {
+            return reader.wrong(
+                BFF_JWK_RETIRE_AFTER_DAYS,
+                format!(
+                    "expected at least BFF_JWK_ROTATE_AFTER_DAYS ({rotate}), since a key cannot \
+                     leave the JWK Set before it is replaced, got {retire}"
+                ),
+            );
+        }
+        let (max_age, prepublish) = (max_age?, prepublish?);
+        let floor = max_age + PREPUBLISH_MARGIN;
+        if prepublish < floor && reader.is_set(BFF_ROTATION_PREPUBLISH) {
+            return reader.wrong(
+                BFF_ROTATION_PREPUBLISH,
+                format!(
+                    "expected at least {}, which is BFF_JWKS_MAX_AGE + {}, got {}; set it so, or \
+                     lower BFF_JWKS_MAX_AGE",
+                    in_units(floor),
+                    in_units(PREPUBLISH_MARGIN),
+                    in_units(prepublish)
+                ),
+            );
+        }
+        Some(Self {
+            jwks_max_age: max_age,
+            rotate_after: rotate.map(|days| DAY * days).filter(|age| !age.is_zero()),
+            retire_after: DAY * retire?,
+            max_keys: usize::try_from(max_keys?).ok()?,
+            // A default gives way to the floor; a wish below it is refused above.
+            prepublish: prepublish.max(floor),
+        })
+    }
+}
