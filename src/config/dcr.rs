@@ -5,6 +5,8 @@
     reason = "a wrong value and an unset one are different answers"
 )]
 
+mod members;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,48 +14,25 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
+use self::members::{
+    check_redirects, client_id, extra_metadata, redirect_update_mode, scope, without_repeats,
+};
 use super::Section;
 use super::parse::{self, append, is_loopback};
 use super::reader::{Reader, comma_or_space};
 use super::settings::{
-    ALLOW_BOOTSTRAP_FAILURE, AUTH_CLIENT_ID, BFF_ASSERTION_AUDIENCE, BFF_BASE_URL,
-    BFF_BOOTSTRAP_TIMEOUT, BFF_CLIENT_CRED_PATH, BOOTSTRAP_ADMIN_TOKEN, DCR_CLIENT_ID,
-    DCR_CLIENT_NAME, DCR_CLIENT_PROFILE, DCR_ENABLED, DCR_EXTRA_METADATA, DCR_FORCE_REPLACE,
-    DCR_GRANT_TYPES, DCR_IAT, DCR_JWKS, DCR_JWKS_URI, DCR_REDIRECT_UPDATE_MODE, DCR_REDIRECT_URIS,
-    DCR_ROTATION_SAFE, DCR_SCOPE, DCR_SIGNING_KEY, DCR_SOFTWARE_STATEMENT, IDP_BASE_URL,
-    MS_BFF_TOKEN_AUTH_METHOD, OIDC_SCOPES, SETTINGS, SKIP_DCR_BOOTSTRAP, Setting,
+    ALLOW_BOOTSTRAP_FAILURE, BFF_ASSERTION_AUDIENCE, BFF_BASE_URL, BFF_BOOTSTRAP_TIMEOUT,
+    BFF_CLIENT_CRED_PATH, BOOTSTRAP_ADMIN_TOKEN, DCR_CLIENT_NAME, DCR_CLIENT_PROFILE, DCR_ENABLED,
+    DCR_FORCE_REPLACE, DCR_GRANT_TYPES, DCR_IAT, DCR_JWKS, DCR_JWKS_URI, DCR_REDIRECT_URIS,
+    DCR_SIGNING_KEY, DCR_SOFTWARE_STATEMENT, IDP_BASE_URL, MS_BFF_TOKEN_AUTH_METHOD, SETTINGS,
+    SKIP_DCR_BOOTSTRAP,
 };
 use crate::secret::Secret;
 
 /// `client_name` if nothing else names the client.
 const DEFAULT_CLIENT_NAME: &str = "bff-server";
 
-/// Longest `client_id`, in characters.
-const MAX_CLIENT_ID: usize = 256;
-
 const BOOTSTRAP_TIMEOUTS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
-
-/// Members of a registration that have a setting of their own or follow from others, and what to
-/// use instead.
-const OWN_MEMBERS: [(&str, &str); 17] = [
-    ("client_id", "set DCR_CLIENT_ID"),
-    ("client_id_issued_at", "the IdP chooses it"),
-    ("client_name", "set DCR_CLIENT_NAME"),
-    ("client_profile", "set DCR_CLIENT_PROFILE"),
-    ("client_secret", "this client has none"),
-    ("client_secret_expires_at", "this client has no secret"),
-    ("grant_types", "set DCR_GRANT_TYPES"),
-    ("jwks", "set DCR_JWKS=value"),
-    ("jwks_uri", "set DCR_JWKS_URI"),
-    ("redirect_uris", "set DCR_REDIRECT_URIS"),
-    ("registration_access_token", "the IdP chooses it"),
-    ("registration_client_uri", "the IdP chooses it"),
-    ("response_types", "it follows from DCR_GRANT_TYPES"),
-    ("scope", "set DCR_SCOPE"),
-    ("software_statement", "set DCR_SOFTWARE_STATEMENT"),
-    ("token_endpoint_auth_method", "it is always private_key_jwt"),
-    ("token_endpoint_auth_signing_alg", "set BFF_SIGNING_ALG"),
-];
 
 /// Whether, how and as what the client is registered.
 ///
@@ -264,81 +243,6 @@ fn enabled(reader: &mut Reader<'_>) -> Option<bool> {
     Some(enabled)
 }
 
-fn client_id(reader: &mut Reader<'_>) -> Option<Option<String>> {
-    let visible = |text: &str| parse::visible(text, 1..=MAX_CLIENT_ID);
-    let wished = reader.optional(DCR_CLIENT_ID, visible);
-    let same = reader.optional(AUTH_CLIENT_ID, visible);
-    match (wished?, same?) {
-        (Some(wished), Some(same)) if wished != same => reader.wrong(
-            AUTH_CLIENT_ID,
-            format!(
-                "expected the same value as DCR_CLIENT_ID ({}), got {}; keep one of them",
-                parse::quoted(&wished),
-                parse::quoted(&same)
-            ),
-        ),
-        (wished, same) => Some(wished.or(same)),
-    }
-}
-
-fn scope(reader: &mut Reader<'_>) -> Option<Option<String>> {
-    let wished = reader.list(DCR_SCOPE, char::is_whitespace, parse::scope_token);
-    let same = reader.list(OIDC_SCOPES, char::is_whitespace, parse::scope_token);
-    let (mut wished, mut same) = (wished?, same?);
-    for (setting, values) in [(DCR_SCOPE, &wished), (OIDC_SCOPES, &same)] {
-        if values.iter().any(|value| value.contains(',')) {
-            reader.warn(
-                setting.name,
-                "has a comma in it, which is part of a scope; scopes have spaces between them",
-            );
-        }
-    }
-    let mut seen = Vec::new();
-    wished.retain(|value| first(&mut seen, value));
-    seen.clear();
-    same.retain(|value| first(&mut seen, value));
-
-    let differs = wished.len() != same.len() || wished.iter().any(|value| !same.contains(value));
-    if !wished.is_empty() && !same.is_empty() && differs {
-        return reader.wrong(
-            OIDC_SCOPES,
-            format!(
-                "expected the same scopes as in DCR_SCOPE ({}), got {}; keep one of them",
-                parse::quoted(&wished.join(" ")),
-                parse::quoted(&same.join(" "))
-            ),
-        );
-    }
-    let scope = if wished.is_empty() { same } else { wished };
-    Some((!scope.is_empty()).then(|| scope.join(" ")))
-}
-
-fn redirect_update_mode(reader: &mut Reader<'_>) -> Option<RedirectUpdateMode> {
-    let mode = reader.value(DCR_REDIRECT_UPDATE_MODE, |text| {
-        parse::choice(
-            text,
-            &[
-                ("auto", RedirectUpdateMode::Auto),
-                ("replace", RedirectUpdateMode::Replace),
-                ("merge", RedirectUpdateMode::Merge),
-                ("none", RedirectUpdateMode::None),
-            ],
-        )
-    });
-    let safe = reader.value(DCR_ROTATION_SAFE, parse::boolean);
-    match (mode?, safe?) {
-        (mode, false) => Some(mode),
-        (RedirectUpdateMode::Auto | RedirectUpdateMode::Merge, true) => {
-            Some(RedirectUpdateMode::Merge)
-        }
-        (RedirectUpdateMode::None | RedirectUpdateMode::Replace, true) => reader.wrong(
-            DCR_ROTATION_SAFE,
-            "expected false with this DCR_REDIRECT_UPDATE_MODE, since true means merge; keep one \
-             of them",
-        ),
-    }
-}
-
 fn jwks_uri(reader: &mut Reader<'_>) -> Option<Option<Url>> {
     let base_url = reader.optional(BFF_BASE_URL, parse::base_url);
     let own = reader.optional(DCR_JWKS_URI, parse::http_url);
@@ -356,21 +260,6 @@ fn jwks_uri(reader: &mut Reader<'_>) -> Option<Option<Url>> {
     Some(Some(url))
 }
 
-fn extra_metadata(reader: &mut Reader<'_>) -> Option<Map<String, Value>> {
-    let members = reader.object(DCR_EXTRA_METADATA)?;
-    let mut right = true;
-    for (name, instead) in OWN_MEMBERS {
-        if members.contains_key(name) {
-            reader.wrong::<()>(
-                DCR_EXTRA_METADATA,
-                format!("expected no member `{name}`: {instead}"),
-            );
-            right = false;
-        }
-    }
-    right.then_some(members)
-}
-
 fn auth_method(reader: &mut Reader<'_>) -> Option<()> {
     reader.value(MS_BFF_TOKEN_AUTH_METHOD, |text| match text {
         "private_key_jwt" => Ok(()),
@@ -378,52 +267,4 @@ fn auth_method(reader: &mut Reader<'_>) -> Option<()> {
             "private_key_jwt, the only method that this service authenticates with",
         )),
     })
-}
-
-fn check_redirects(
-    reader: &mut Reader<'_>,
-    grant_types: &[String],
-    redirect_uris: &[String],
-    registers: bool,
-) -> Option<()> {
-    let redirecting = grant_types
-        .iter()
-        .any(|grant| matches!(grant.as_str(), "authorization_code" | "implicit"));
-    if registers && redirecting && redirect_uris.is_empty() {
-        return reader.missing(
-            DCR_REDIRECT_URIS,
-            "expected at least one redirect URI, such as https://app.example/callback, for the \
-             authorization code grant (RFC 7591 §2); or set DCR_GRANT_TYPES=client_credentials",
-        );
-    }
-    if !redirecting && !redirect_uris.is_empty() {
-        reader.warn(
-            DCR_REDIRECT_URIS.name,
-            "has no use, since no grant in DCR_GRANT_TYPES redirects",
-        );
-    }
-    Some(())
-}
-
-fn without_repeats(
-    reader: &mut Reader<'_>,
-    setting: Setting,
-    mut values: Vec<String>,
-) -> Vec<String> {
-    let given = values.len();
-    let mut seen = Vec::new();
-    values.retain(|value| first(&mut seen, value));
-    if values.len() < given {
-        reader.warn(setting.name, "names a value twice; once is enough");
-    }
-    values
-}
-
-/// Whether a value has not been seen yet.
-fn first(seen: &mut Vec<String>, value: &str) -> bool {
-    let first = !seen.iter().any(|other| other == value);
-    if first {
-        seen.push(value.to_owned());
-    }
-    first
 }

@@ -5,26 +5,21 @@
     reason = "a wrong value and an unset one are different answers"
 )]
 
-use std::borrow::Cow;
+mod layers;
+mod secret_file;
+
 use std::fs::{self, File};
-use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::Map;
 
+use self::layers::{Given, LAYERS};
 use super::Sources;
 use super::error::{ConfigError, ConfigErrors, ConfigWarning, Origin};
 use super::file::Value;
 use super::parse::{self, Found, Wrong, quoted};
 use super::settings::Setting;
 use crate::secret::Secret;
-
-/// Longest secret in a file, in bytes.
-const MAX_SECRET: u64 = 64 * 1024;
-
-/// Where container runtimes mount secrets, with a mode nobody can choose.
-const CONTAINER_SECRETS: &str = "/run/secrets";
 
 /// Reads settings for a [`Section`](super::Section).
 ///
@@ -35,23 +30,6 @@ pub struct Reader<'a> {
     errors: Vec<ConfigError>,
     warnings: Vec<ConfigWarning>,
 }
-
-/// A value that somebody gave.
-struct Given<'a> {
-    name: String,
-    origin: Origin,
-    value: Cow<'a, Value>,
-}
-
-#[derive(Clone, Copy)]
-enum Layer {
-    Environment,
-    File,
-    Flag,
-}
-
-/// The strongest first.
-const LAYERS: [Layer; 3] = [Layer::Flag, Layer::Environment, Layer::File];
 
 impl<'a> Reader<'a> {
     pub(super) fn new(sources: &'a Sources) -> Self {
@@ -77,14 +55,14 @@ impl<'a> Reader<'a> {
         let set = |name: &str| {
             LAYERS
                 .iter()
-                .any(|layer| !matches!(self.given(*layer, name), Ok(None)))
+                .any(|layer| !matches!(self.sources.given(*layer, name), Ok(None)))
         };
         set(setting.name) || setting.file_name().is_some_and(|name| set(&name))
     }
 
     /// Whether anybody gave this setting a value other than its default.
     pub(super) fn is_changed(&self, setting: Setting) -> bool {
-        match self.find(setting) {
+        match self.sources.find(setting) {
             Ok(Some(given)) => {
                 !matches!(given.value.as_ref(), Value::Text(text) if text.trim() == setting.default)
             }
@@ -185,20 +163,19 @@ impl<'a> Reader<'a> {
             return self.fail(&given.name, given.origin, "expected text between quotes");
         };
         let text = if given.name == file_name {
-            match self.secret_of_file(&file_name, text.trim()) {
-                Ok(text) => text,
+            match secret_file::read(&file_name, text.trim()) {
+                Ok(file) => {
+                    if file.exposed {
+                        let path = secret_file::printable(text.trim());
+                        let message = format!("others than its owner can read {path}: chmod 600");
+                        self.warn(&file_name, message);
+                    }
+                    file.value
+                }
                 Err(problem) => return self.fail(&given.name, given.origin, problem),
             }
         } else {
-            if let Origin::File { path, .. } = &given.origin
-                && self.sources.file.as_ref().is_some_and(|file| file.exposed)
-            {
-                let message = format!(
-                    "stands in {}, which others than its owner can read: chmod 600, or use {file_name}",
-                    path.display()
-                );
-                self.warn(setting.name, message);
-            }
+            self.warn_of_exposed(setting, &given.origin);
             text.trim_end_matches(['\r', '\n']).to_owned()
         };
         match check(&text) {
@@ -207,42 +184,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn secret_of_file(&mut self, name: &str, path: &str) -> Result<String, String> {
-        let cannot = |error: &dyn std::fmt::Display| {
-            format!(
-                "cannot read {}: {error}; put the value there, readable by this user, or unset {name}",
-                quoted(path)
-            )
-        };
-        let mut text = String::new();
-        let file = File::open(path).map_err(|error| cannot(&error))?;
-        let metadata = file.metadata().map_err(|error| cannot(&error))?;
-        file.take(MAX_SECRET + 1)
-            .read_to_string(&mut text)
-            .map_err(|error| cannot(&error))?;
-        if text.len() as u64 > MAX_SECRET {
-            return Err(cannot(&"it is larger than 64 KiB"));
+    fn warn_of_exposed(&mut self, setting: Setting, origin: &Origin) {
+        let exposed = self.sources.file.as_ref().is_some_and(|file| file.exposed);
+        if let (Origin::File { path, .. }, true) = (origin, exposed) {
+            let message = format!(
+                "stands in {}, which others than its owner can read: chmod 600, or set {}_FILE",
+                path.display(),
+                setting.name
+            );
+            self.warn(setting.name, message);
         }
-        if metadata.is_file()
-            && metadata.permissions().mode() & 0o077 != 0
-            && !Path::new(path).starts_with(CONTAINER_SECRETS)
-        {
-            let message = format!("others than its owner can read {}: chmod 600", quoted(path));
-            self.warn(name, message);
-        }
-        let value = text.trim_end_matches(['\r', '\n']);
-        if value.is_empty() {
-            return Err(format!(
-                "{} is empty; put the value there, or unset {name}",
-                quoted(path)
-            ));
-        }
-        Ok(value.to_owned())
     }
 
     /// Notes a mistake of a setting that its parser could not see; always `None`.
     pub(super) fn wrong<T>(&mut self, setting: Setting, problem: impl Into<String>) -> Option<T> {
-        let origin = match self.find(setting) {
+        let origin = match self.sources.find(setting) {
             Ok(Some(given)) => given.origin,
             Ok(None) if setting.default.is_empty() => Origin::Unset,
             Ok(None) => Origin::Default,
@@ -318,72 +274,11 @@ impl<'a> Reader<'a> {
     }
 
     fn look_up(&mut self, setting: Setting) -> Option<Option<Given<'a>>> {
-        match self.find(setting) {
+        match self.sources.find(setting) {
             Ok(given) => Some(given),
             Err(error) => self.fail(&error.name, error.origin, error.problem),
         }
     }
-
-    fn find(&self, setting: Setting) -> Result<Option<Given<'a>>, ConfigError> {
-        for layer in LAYERS {
-            let direct = self.given(layer, setting.name)?;
-            let file = match setting.file_name() {
-                Some(name) => self.given(layer, &name)?,
-                None => None,
-            };
-            match (direct, file) {
-                (Some(direct), Some(file)) => {
-                    return Err(ConfigError {
-                        problem: format!("{} is set as well; keep one of them", file.name),
-                        name: direct.name,
-                        origin: direct.origin,
-                    });
-                }
-                (Some(given), None) | (None, Some(given)) => return Ok(Some(given)),
-                (None, None) => {}
-            }
-        }
-        Ok(None)
-    }
-
-    fn given(&self, layer: Layer, name: &str) -> Result<Option<Given<'a>>, ConfigError> {
-        let (value, origin) = match layer {
-            Layer::Environment => match self.sources.env.get(name) {
-                Some(value) => match value.to_str() {
-                    Some(value) => (text(value), Origin::Environment),
-                    None => {
-                        return Err(ConfigError {
-                            name: name.to_owned(),
-                            origin: Origin::Environment,
-                            problem: "expected UTF-8, but the value is not; set it again"
-                                .to_owned(),
-                        });
-                    }
-                },
-                None => return Ok(None),
-            },
-            Layer::File => match self.sources.file.as_ref().and_then(|file| file.get(name)) {
-                Some((value, origin)) => (Cow::Borrowed(value), origin),
-                None => return Ok(None),
-            },
-            Layer::Flag => match self.sources.overrides.get(name) {
-                Some(value) => (text(value), Origin::Flag),
-                None => return Ok(None),
-            },
-        };
-        if matches!(value.as_ref(), Value::Text(text) if text.trim().is_empty()) {
-            return Ok(None);
-        }
-        Ok(Some(Given {
-            name: name.to_owned(),
-            origin,
-            value,
-        }))
-    }
-}
-
-fn text(value: &str) -> Cow<'static, Value> {
-    Cow::Owned(Value::Text(value.to_owned()))
 }
 
 /// Whether a character stands between the items of a list.
@@ -392,7 +287,7 @@ pub(super) fn comma_or_space(c: char) -> bool {
 }
 
 /// Whether a file can be opened for reading.
-pub(super) fn readable_file(text: &str) -> Result<std::path::PathBuf, Wrong> {
+pub(super) fn readable_file(text: &str) -> Result<PathBuf, Wrong> {
     let path = parse::path(text)?;
     let readable = File::open(&path).and_then(|_| fs::metadata(&path));
     match readable {

@@ -1,0 +1,82 @@
+//! URLs.
+
+use url::{Host, Url};
+
+use super::{Found, Wrong};
+
+/// An absolute `http` or `https` URL without user name, password and fragment.
+pub(in crate::config) fn http_url(text: &str) -> Result<Url, Wrong> {
+    let wrong = |what: &str| {
+        let mut wrong = Wrong::expected(what);
+        if text.contains('@') {
+            wrong.found = Found::Hidden;
+        }
+        Err(wrong)
+    };
+
+    let lower = text.to_ascii_lowercase();
+    let plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
+    if !(lower.starts_with("http://") || lower.starts_with("https://")) || !plain {
+        return wrong("an absolute URL such as https://idp.example/api/oidc");
+    }
+    let Ok(url) = Url::parse(text) else {
+        return wrong("an absolute URL such as https://idp.example/api/oidc");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong("a URL without a user name and password");
+    }
+    if url.fragment().is_some() {
+        return wrong("a URL without a fragment (#…)");
+    }
+    Ok(url)
+}
+
+/// A URL that others are appended to, or that is compared: without a query too.
+pub(in crate::config) fn base_url(text: &str) -> Result<Url, Wrong> {
+    let url = http_url(text)?;
+    if url.query().is_some() {
+        return Err(Wrong::expected("a URL without a query (?…)"));
+    }
+    if url.path().contains("/.well-known/") {
+        return Err(Wrong::expected(
+            "the URL before /.well-known/…, which is appended",
+        ));
+    }
+    Ok(url)
+}
+
+/// A redirect URI: https, or http on loopback (RFC 8252 §7.3), exactly as it was given.
+pub(in crate::config) fn redirect_uri(text: &str) -> Result<String, Wrong> {
+    let url = http_url(text).map_err(|mut wrong| {
+        wrong.problem.push_str(", for each redirect URI");
+        wrong
+    })?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(Wrong::expected(
+            "https for each redirect URI, or http on localhost, 127.0.0.1 or [::1]",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether a URL leads to this machine.
+pub(in crate::config) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// A URL with more path, whether or not the first ends in a slash.
+pub(in crate::config) fn append(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url
+}

@@ -1,0 +1,72 @@
+//! Secrets in files of their own.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::config::parse::quoted;
+
+/// Longest secret in a file, in bytes.
+const MAX_SECRET: u64 = 64 * 1024;
+
+/// Where container runtimes mount secrets, with a mode nobody can choose.
+const CONTAINER_SECRETS: &str = "/run/secrets";
+
+/// What a file holds.
+pub(super) struct SecretFile {
+    /// The value, without the line break at its end; never empty.
+    pub(super) value: String,
+    /// Whether others than its owner can read it, by somebody's choice.
+    pub(super) exposed: bool,
+}
+
+/// Reads the file that the variable `name` names.
+///
+/// # Errors
+///
+/// What is wrong with it, and what to do.
+pub(super) fn read(name: &str, path: &str) -> Result<SecretFile, String> {
+    let shown = printable(path);
+    let cannot = |error: &dyn Display| {
+        format!(
+            "cannot read {shown}: {error}; put the value into that file, readable by this user, \
+             or unset {name}"
+        )
+    };
+
+    let file = File::open(path).map_err(|error| cannot(&error))?;
+    let metadata = file.metadata().map_err(|error| cannot(&error))?;
+    let mut text = String::new();
+    file.take(MAX_SECRET + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| cannot(&error))?;
+    if text.len() as u64 > MAX_SECRET {
+        return Err(cannot(&"it is larger than 64 KiB"));
+    }
+    let value = text.trim_end_matches(['\r', '\n']);
+    if value.trim().is_empty() {
+        return Err(format!(
+            "{shown} is empty; put the value into that file, or unset {name}"
+        ));
+    }
+    Ok(SecretFile {
+        value: value.to_owned(),
+        exposed: metadata.is_file()
+            && metadata.permissions().mode() & 0o077 != 0
+            && !Path::new(path).starts_with(CONTAINER_SECRETS),
+    })
+}
+
+/// The path, unless it may be the secret itself, put where its file's path belongs.
+pub(super) fn printable(path: &str) -> String {
+    let in_directory = Path::new(path)
+        .parent()
+        .is_some_and(|parent| !parent.as_os_str().is_empty() && parent.is_dir());
+    if path.starts_with(['/', '.']) || in_directory {
+        quoted(path)
+    } else {
+        "the file (its path is not shown, since it may be the secret itself)".to_owned()
+    }
+}
