@@ -226,7 +226,7 @@ fn enabled(reader: &mut Reader<'_>) -> Option<bool> {
             let idle: Vec<_> = SETTINGS
                 .iter()
                 .filter(|setting| setting.name.starts_with("DCR_") && !setting.is_secret())
-                .filter(|setting| reader.is_set(**setting) && **setting != DCR_SIGNING_KEY)
+                .filter(|setting| reader.is_changed(**setting) && **setting != DCR_SIGNING_KEY)
                 .map(|setting| setting.name)
                 .collect();
             if !idle.is_empty() {
@@ -255,6 +255,13 @@ fn jwks_uri(reader: &mut Reader<'_>) -> Option<Option<Url>> {
         reader.warn(
             setting.name,
             "is http: an IdP may refuse it, and whoever is on the way can put their keys into it",
+        );
+    }
+    let idp = reader.optional(IDP_BASE_URL, parse::base_url)?;
+    if is_loopback(&url) && idp.is_some_and(|idp| !is_loopback(&idp)) {
+        reader.warn(
+            setting.name,
+            "is on loopback, where an IdP on another host cannot fetch the JWK Set",
         );
     }
     Some(Some(url))

@@ -190,3 +190,49 @@ pub(super) fn line(text: &str) -> Result<String, Wrong> {
     }
     Ok(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_leave_out_the_host_or_name_localhost() {
+        let cases = [
+            ("0.0.0.0:8000", Some("0.0.0.0:8000")),
+            (":8000", Some("0.0.0.0:8000")),
+            ("localhost:0", Some("127.0.0.1:0")),
+            ("[::]:8000", Some("[::]:8000")),
+            ("8000", None),
+            (":", None),
+            (":+1", None),
+            (":65536", None),
+            ("bff:8000", None),
+            ("::1:8000", None),
+        ];
+
+        for (text, expected) in cases {
+            let address = socket_address(text).ok().map(|address| address.to_string());
+            assert_eq!(address.as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_level_is_not_taken_for_a_module() {
+        for text in ["info", "WARN", "bff", "info,bff::idp=debug", "off"] {
+            assert!(log_filter(text).is_ok(), "{text}");
+        }
+        for text in ["inf", "debgu", "info,bff=loud", "="] {
+            assert!(log_filter(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_shown_on_one_line_and_shortened() {
+        let text = format!("a\n\u{1b}\"{}", "é".repeat(200));
+
+        let quoted = quoted(&text);
+
+        assert!(quoted.starts_with(r#""a\n\u{1b}\"é"#), "{quoted}");
+        assert!(quoted.ends_with("é…\""), "{quoted}");
+    }
+}

@@ -63,9 +63,11 @@ impl<'a> Reader<'a> {
     /// Whether anybody gave this setting a value other than its default.
     pub(super) fn is_changed(&self, setting: Setting) -> bool {
         match self.sources.find(setting) {
-            Ok(Some(given)) => {
-                !matches!(given.value.as_ref(), Value::Text(text) if text.trim() == setting.default)
-            }
+            Ok(Some(given)) => match given.value.as_ref() {
+                Value::List(items) => items.join(",") != setting.default,
+                Value::Text(text) => text.trim() != setting.default,
+                Value::Other(_) | Value::Table(_) => true,
+            },
             Ok(None) => false,
             Err(_) => true,
         }
@@ -95,31 +97,30 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A list: an array, or text with these between the items. Empty items do not count.
+    /// A list: an array, or text with separators between the items. Empty items do not count, and
+    /// without items the default does.
     pub(super) fn list<T>(
         &mut self,
         setting: Setting,
         separator: fn(char) -> bool,
         parse: fn(&str) -> Result<T, Wrong>,
     ) -> Option<Vec<T>> {
-        let items = match self.look_up(setting)?.map(|given| given.value) {
-            Some(value) => match value.into_owned() {
-                Value::List(items) => items,
-                Value::Text(text) => text.split(separator).map(str::to_owned).collect(),
+        let split = |text: &str| trimmed(text.split(separator));
+        let mut items = match self.look_up(setting)?.map(|given| given.value) {
+            Some(value) => match value.as_ref() {
+                Value::List(items) => trimmed(items.iter().map(String::as_str)),
+                Value::Text(text) => split(text),
                 Value::Other(found) => return self.wrong_type(setting, "a list", found),
                 Value::Table(_) => return self.wrong_type(setting, "a list", "a table"),
             },
-            None => setting
-                .default
-                .split(separator)
-                .map(str::to_owned)
-                .collect(),
+            None => Vec::new(),
         };
+        if items.is_empty() {
+            items = split(setting.default);
+        }
         // Each item is parsed even after a wrong one, to report them all.
         let parsed: Vec<_> = items
             .iter()
-            .map(|item| item.trim())
-            .filter(|item| !item.is_empty())
             .map(|item| self.parsed(setting, item, parse))
             .collect();
         parsed.into_iter().collect()
@@ -279,6 +280,14 @@ impl<'a> Reader<'a> {
             Err(error) => self.fail(&error.name, error.origin, error.problem),
         }
     }
+}
+
+fn trimmed<'t>(items: impl Iterator<Item = &'t str>) -> Vec<String> {
+    items
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether a character stands between the items of a list.

@@ -42,11 +42,14 @@ fn seconds(text: &str) -> Option<u64> {
     (!text.is_empty()).then_some(total)
 }
 
-/// A duration as a configuration would write it.
+/// A duration as a configuration would write it; up to two days in hours.
 pub(in crate::config) fn in_units(duration: Duration) -> String {
+    let units = UNITS
+        .into_iter()
+        .skip(usize::from(duration <= Duration::from_hours(48)));
     let mut rest = duration.as_secs();
     let mut parts = Vec::new();
-    for (letter, factor) in UNITS {
+    for (letter, factor) in units {
         if rest >= factor {
             parts.push(format!("{}{letter}", rest / factor));
             rest %= factor;
@@ -56,4 +59,48 @@ pub(in crate::config) fn in_units(duration: Duration) -> String {
         return "0s".to_owned();
     }
     parts.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_seconds_or_units_from_the_largest_down() {
+        let cases = [
+            ("0", Some(0)),
+            ("300", Some(300)),
+            ("60s", Some(60)),
+            ("10m", Some(600)),
+            ("24h", Some(86_400)),
+            ("7d", Some(604_800)),
+            ("1h30m", Some(5_400)),
+            ("1d2h3m4s", Some(93_784)),
+            ("", None),
+            ("s", None),
+            ("1.5h", None),
+            ("30m1h", None),
+            ("1m1m", None),
+            ("10 m", None),
+            ("500ms", None),
+            ("-1", None),
+            ("10é", None),
+            ("99999999999999999999", None),
+            ("999999999999999999d", None),
+        ];
+
+        for (text, expected) in cases {
+            assert_eq!(seconds(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_written_as_it_can_be_read() {
+        for seconds_given in [0, 1, 60, 86_400, 172_801, 93_784, 2_592_000] {
+            let text = in_units(Duration::from_secs(seconds_given));
+
+            assert_eq!(seconds(&text), Some(seconds_given), "{text}");
+        }
+        assert_eq!(in_units(Duration::from_hours(24)), "24h");
+    }
 }

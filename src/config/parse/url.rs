@@ -18,7 +18,11 @@ pub(in crate::config) fn http_url(text: &str) -> Result<Url, Wrong> {
     let plain = text
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
-    if !(lower.starts_with("http://") || lower.starts_with("https://")) || !plain {
+    // A parser of URLs skips slashes that are too many; those who compare texts do not.
+    let authority = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| lower.strip_prefix(scheme));
+    if authority.is_none_or(|authority| authority.starts_with('/')) || !plain {
         return wrong("an absolute URL such as https://idp.example/api/oidc");
     }
     let Ok(url) = Url::parse(text) else {
@@ -79,4 +83,53 @@ pub(in crate::config) fn append(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
     url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_uri_is_https_or_http_on_loopback_and_stays_as_it_was_given() {
+        let right = [
+            "https://app.example",
+            "HTTPS://App.Example:443/cb?x=1,2",
+            "http://127.0.0.1:1234/cb",
+            "http://[::1]/cb",
+            "http://localhost/cb",
+        ];
+        let wrong = [
+            "",
+            "/cb",
+            "https:app.example",
+            "https:///app.example",
+            "https:\\\\app.example",
+            "https://app.example/#",
+            "https://user@app.example/",
+            "https://app.example/ä",
+            "http://app.example/cb",
+            "http://localhost.example/cb",
+            "ftp://app.example/",
+            "javascript:alert(1)",
+        ];
+
+        for text in right {
+            assert_eq!(redirect_uri(text).unwrap(), text);
+        }
+        for text in wrong {
+            assert!(redirect_uri(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_appended_with_one_slash() {
+        for base in [
+            "https://idp.example/api/oidc",
+            "https://idp.example/api/oidc/",
+        ] {
+            let url = append(&Url::parse(base).unwrap(), "/dcr/register");
+
+            assert_eq!(url.as_str(), "https://idp.example/api/oidc/dcr/register");
+        }
+    }
 }

@@ -74,7 +74,13 @@ impl Sources {
                 None => return Ok(None),
             },
         };
-        if matches!(value.as_ref(), Value::Text(text) if text.trim().is_empty()) {
+        let empty = match value.as_ref() {
+            Value::List(items) => items.is_empty(),
+            Value::Other(_) => false,
+            Value::Table(members) => members.is_empty(),
+            Value::Text(text) => text.trim().is_empty(),
+        };
+        if empty {
             return Ok(None);
         }
         Ok(Some(Given {

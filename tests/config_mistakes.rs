@@ -1,0 +1,258 @@
+//! Every mistake is reported at once, and none shows a secret.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use bff::config::settings::SETTINGS;
+use bff::config::{Config, ConfigErrors, Env, Overrides};
+use proptest::prelude::*;
+
+/// Stands in every secret of these tests.
+const MARK: &str = "hush-7f3a";
+
+#[test]
+fn all_mistakes_are_reported_at_once_with_variable_origin_value_and_expectation() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(
+        &directory,
+        "bff.toml",
+        "bff_jwks_max_age = \"25h\"\n\nbff_lisen = \":1\"\n",
+    );
+    let env = Env::from([
+        ("BFF_LISTEN", "foo"),
+        ("BFF_SIGNING_ALG", "HS256"),
+        (
+            "DCR_REDIRECT_URIS",
+            "https://a.example/cb#x,http://b.example/cb",
+        ),
+        ("IDP_BASE_URL", "http://idp:8002/api/oidc"),
+        ("MS_BFF_TOKEN_AUTH_METHOD", "client_secret_basic"),
+    ]);
+    let flags = Overrides::from([("BFF_BOOTSTRAP_TIMEOUT", "soon")]);
+
+    let errors = Config::load(&env, Some(&file), &flags).unwrap_err();
+
+    let file = file.display();
+    let expected = [
+        format!("bff_lisen ({file} line 3): there is no such setting; did you mean `bff_listen`?"),
+        r#"BFF_LISTEN (environment): expected ADDRESS:PORT such as 0.0.0.0:8000, got "foo""#.into(),
+        r#"BFF_SIGNING_ALG (environment): expected ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384 or RS512, got "HS256""#.into(),
+        format!(r#"BFF_JWKS_MAX_AGE ({file} line 1): expected a duration from 1s to 24h, such as 300 (seconds), 90s, 10m or 1h30m, got "25h""#),
+        r#"IDP_BASE_URL (environment): expected https (set BFF_ALLOW_INSECURE_HTTP=true to permit http in a container network), got "http://idp:8002/api/oidc""#.into(),
+        r#"DCR_REDIRECT_URIS (environment): expected a URL without a fragment (#…), for each redirect URI, got "https://a.example/cb#x""#.into(),
+        r#"DCR_REDIRECT_URIS (environment): expected https for each redirect URI, or http on localhost, 127.0.0.1 or [::1], got "http://b.example/cb""#.into(),
+        r#"MS_BFF_TOKEN_AUTH_METHOD (environment): expected private_key_jwt, the only method that this service authenticates with, got "client_secret_basic""#.into(),
+        r#"BFF_BOOTSTRAP_TIMEOUT (flag): expected a duration from 0s to 24h, such as 300 (seconds), 90s, 10m or 1h30m, got "soon""#.into(),
+        "BFF_BASE_URL (not set): expected the URL at which the IdP reaches this service, such as https://bff.example, to register its jwks_uri; or set DCR_JWKS_URI, or DCR_JWKS=value".into(),
+    ];
+    assert_eq!(errors.to_string().lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_value_that_is_no_utf8_is_an_error_that_names_the_variable() {
+    for setting in SETTINGS {
+        let env = Env::from([(setting.name, OsString::from_vec(vec![b'a', 0xff]))]);
+
+        let errors = load(&env).unwrap_err();
+
+        assert!(
+            errors
+                .0
+                .iter()
+                .any(|error| error.name == setting.name && error.problem.contains("UTF-8")),
+            "{errors}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_configuration_with_secrets_prints_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let iat = write(&directory, "iat", &format!("{MARK}-iat\n"));
+    let iat = iat.to_str().unwrap();
+    let token = format!("{MARK}-long-enough");
+    let statement = format!("{MARK}.{MARK}.{MARK}");
+    let env = Env::from([
+        ("BFF_ADMIN_TOKEN", token.as_str()),
+        ("BFF_BASE_URL", "https://bff.example"),
+        ("BFF_KEY_PASSPHRASE", token.as_str()),
+        ("BOOTSTRAP_ADMIN_TOKEN", token.as_str()),
+        ("DCR_IAT_FILE", iat),
+        ("DCR_REDIRECT_URIS", "https://app.example/cb"),
+        ("DCR_SOFTWARE_STATEMENT", statement.as_str()),
+        ("IDP_BASE_URL", "https://idp.example/api/oidc"),
+    ]);
+
+    let config = load(&env).unwrap();
+
+    let printed = format!("{config:?} {config:#?} {:?} {env:?}", config.warnings);
+    assert!(!printed.contains(MARK), "{printed}");
+    assert_eq!(config.dcr.iat.unwrap().expose(), format!("{MARK}-iat"));
+    assert_eq!(config.listen.admin_token.unwrap().expose(), token);
+}
+
+#[test]
+fn no_mistake_around_a_secret_shows_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let two_words = format!("{MARK} {MARK}");
+    let broken_file = write(&directory, "secret", &two_words);
+    let binary = directory.path().join("binary");
+    fs::write(&binary, [MARK.as_bytes(), &[0xff]].concat()).unwrap();
+    let secrets = SETTINGS
+        .iter()
+        .filter(|setting| setting.is_secret() && setting.name != "BFF_KEY_PASSPHRASE");
+
+    for setting in secrets {
+        let name = setting.name;
+        let file = setting.file_name().unwrap();
+        let key = setting.key();
+        let cases = [
+            Env::from([(name, two_words.as_str())]),
+            Env::from([(name, format!("{MARK}\u{7}"))]),
+            Env::from([(name, MARK), (file.as_str(), MARK)]),
+            Env::from([(file.as_str(), MARK)]),
+            Env::from([(file.as_str(), broken_file.as_os_str())]),
+            Env::from([(file.as_str(), binary.as_os_str())]),
+        ];
+        for env in cases {
+            let errors = load(&env).unwrap_err();
+            assert_silent(&errors);
+        }
+
+        let lines = [
+            format!("{key} = {MARK}"),
+            format!("{key} = \"{MARK}"),
+            format!("{key} = \"{MARK}\"\n{key} = \"{MARK}\""),
+            format!("{key} = [\"{MARK}\"]"),
+            format!("{key} = {{ a = \"{MARK}\" }}"),
+            format!("{key} = \"{MARK} {MARK}\""),
+            format!("{key} = '''\n{MARK}\n"),
+            format!("{key} \"{MARK}\""),
+        ];
+        for line in lines {
+            let path = write(&directory, "bff.toml", &line);
+            let errors = Config::load(&Env::default(), Some(&path), &Overrides::default());
+            assert_silent(&errors.unwrap_err());
+        }
+
+        let flag = Overrides::from([(name, MARK)]);
+        assert_silent(&Config::load(&Env::default(), None, &flag).unwrap_err());
+    }
+}
+
+#[test]
+fn a_secret_file_that_is_missing_or_empty_is_an_error_with_its_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let empty = write(&directory, "empty", "\n");
+    let missing = directory.path().join("missing");
+
+    for (path, problem) in [(&empty, "is empty"), (&missing, "cannot read")] {
+        let env = Env::from([("DCR_IAT_FILE", path.as_os_str())]);
+        let errors = load(&env).unwrap_err().to_string();
+
+        assert!(
+            errors.starts_with("DCR_IAT_FILE (environment): "),
+            "{errors}"
+        );
+        for part in [problem, path.to_str().unwrap(), "or unset DCR_IAT_FILE"] {
+            assert!(errors.contains(part), "{errors}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_file_that_others_can_read_is_warned_about() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = write(&directory, "token", "a-token-long-enough\n");
+    let env = Env::from([("BFF_ADMIN_TOKEN_FILE", file.as_os_str())]);
+
+    let private = load(&env).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let shared = load(&env).unwrap();
+
+    assert_eq!(private.warnings, []);
+    assert_eq!(shared.warnings[0].name, "BFF_ADMIN_TOKEN_FILE");
+    assert_eq!(
+        shared.listen.admin_token.unwrap().expose(),
+        "a-token-long-enough"
+    );
+}
+
+#[test]
+fn a_private_key_or_a_password_in_the_wrong_place_is_not_shown() {
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{MARK}\n-----END PRIVATE KEY-----");
+    let url = format!("https://user:{MARK}@idp.example/api/oidc");
+    let json = format!("{{\"a\": \"{MARK}\"");
+
+    for (name, value) in [
+        ("BFF_JWT_SIGNING_KEY", &pem),
+        ("DCR_EXTRA_METADATA", &json),
+        ("IDP_BASE_URL", &url),
+        ("OIDC_TOKEN_URL", &url),
+    ] {
+        assert_silent(&load(&Env::from([(name, value)])).unwrap_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_value_of_any_setting_panics_and_no_secret_shows(
+        index in 0..SETTINGS.len(),
+        // An arbitrary text, or one made of what settings are made of.
+        value in prop_oneof![any::<String>(), "[-a-z0-9:/.,{}\"# @%\\[\\]=]{0,40}", "[0-9]{1,25}[smhd]?"],
+    ) {
+        let setting = SETTINGS[index];
+        let given = if setting.is_secret() { format!("{value}{MARK}{value}") } else { value };
+        let env = Env::from([
+            ("IDP_BASE_URL", "https://idp.example"),
+            (setting.name, given.as_str()),
+        ]);
+
+        let printed = printed(load(&env));
+        prop_assert!(!printed.contains(MARK), "{}", printed);
+    }
+
+    #[test]
+    fn no_file_panics_and_none_shows_a_secret(
+        before in any::<String>(),
+        after in "[ \"'=\\[\\]{}a-z\n#.]{0,20}",
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("{before}\ndcr_iat = \"{MARK}{after}");
+        let path = write(&directory, "bff.toml", &text);
+
+        let loaded = Config::load(&Env::default(), Some(&path), &Overrides::default());
+
+        let printed = printed(loaded);
+        prop_assert!(!printed.contains(MARK), "{}", printed);
+    }
+}
+
+fn load(env: &Env) -> Result<Config, ConfigErrors> {
+    Config::load(env, None, &Overrides::default())
+}
+
+fn printed(loaded: Result<Config, ConfigErrors>) -> String {
+    match loaded {
+        Ok(config) => format!("{config:?}"),
+        Err(errors) => format!("{errors} {errors:?}"),
+    }
+}
+
+fn assert_silent(errors: &ConfigErrors) {
+    let printed = format!("{errors} {errors:?}");
+    assert!(!errors.0.is_empty());
+    assert!(!printed.contains(MARK), "{printed}");
+}
+
+fn write(directory: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path: PathBuf = Path::new(directory.path()).join(name);
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
