@@ -1,3 +1,7 @@
 //! The `bff` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bff::cli::main()
+}

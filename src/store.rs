@@ -48,6 +48,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`KeyFileError`].
     fn read_key(&self, kid: &Kid) -> Result<Secret, KeyFileError>;
 
+    /// The names under which private keys are kept, as [`Kid::file_stem`] makes them, and of
+    /// other PEM files that lie among them; sorted.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn key_names(&self) -> io::Result<Vec<String>>;
+
     /// Keeps the PEM of a private key for good. Repeating it with the same PEM is no error.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Key identifiers.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,8 @@ impl Kid {
             if plain {
                 stem.push(char::from(byte));
             } else {
-                stem.push_str(&format!("%{byte:02X}"));
+                // Writing to a String cannot fail.
+                let _ = write!(stem, "%{byte:02X}");
             }
         }
         stem

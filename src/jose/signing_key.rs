@@ -148,6 +148,14 @@ impl SigningKey {
             .map_err(|source| error(source.to_string()))
     }
 
+    /// The error of an assertion that could not be made at all.
+    pub fn unsigned(&self, reason: &ErrorStack) -> SignError {
+        SignError {
+            kid: self.kid().clone(),
+            reason: reason.to_string(),
+        }
+    }
+
     fn assemble(
         private: PKey<Private>,
         key_type: KeyType,

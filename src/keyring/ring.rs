@@ -112,6 +112,17 @@ impl Ring {
     }
 }
 
+impl KeyState {
+    /// The state in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Next => "next",
+            Self::Previous => "previous",
+        }
+    }
+}
+
 impl TryFrom<Members> for Ring {
     type Error = InvalidRing;
 

@@ -25,7 +25,7 @@ pub struct AssertionClaims {
 
 impl AssertionClaims {
     /// How long an assertion is valid (standards.md CA-12).
-    pub const LIFETIME: Duration = Duration::from_secs(60);
+    pub const LIFETIME: Duration = Duration::from_mins(1);
 
     /// Claims for `client_id` towards `audience`, which goes out as one string (CA-06).
     /// `randomness` makes the `jti` and must be fresh for each request (CA-14).

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openssl::sha::sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -127,8 +129,7 @@ pub(super) fn decode(text: &[u8]) -> Result<(State, Rev), BadDocument> {
 /// Of the compact form, so that only what is said counts, not how it is laid out.
 fn checksum(members: &Map<String, Value>) -> Result<String, serde_json::Error> {
     let digest = sha256(&serde_json::to_vec(members)?);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sha256:{hex}"))
+    Ok(format!("sha256:{}", URL_SAFE_NO_PAD.encode(digest)))
 }
 
 #[cfg(test)]

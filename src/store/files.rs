@@ -109,26 +109,6 @@ impl FileStore {
         }
     }
 
-    /// The PEM files of the keys directory, by path, without those of keys in `known`.
-    ///
-    /// # Errors
-    ///
-    /// Any I/O error.
-    pub fn stray_keys(&self, known: &[Kid]) -> io::Result<Vec<PathBuf>> {
-        let known: Vec<String> = known.iter().map(file_name).collect();
-        let mut stray = Vec::new();
-        for entry in fs::read_dir(&self.keys)? {
-            let path = entry?.path();
-            let is_pem = path.extension().is_some_and(|extension| extension == "pem");
-            let name = path.file_name().map(|name| name.to_string_lossy());
-            if is_pem && name.is_none_or(|name| !known.iter().any(|known| *known == name)) {
-                stray.push(path);
-            }
-        }
-        stray.sort();
-        Ok(stray)
-    }
-
     fn read(&self, name: &str) -> Result<Result<(State, Rev), BadDocument>, LoadError> {
         let path = self.state.join(name);
         match fs::read(&path) {
@@ -222,6 +202,24 @@ impl Store for FileStore {
             }
             Err(source) => Err(KeyFileError::Unreadable { path, source }),
         }
+    }
+
+    fn key_names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for directory in [&self.keys, &self.state] {
+            for entry in fs::read_dir(directory)? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|extension| extension == "pem") {
+                    names.extend(
+                        path.file_stem()
+                            .map(|name| name.to_string_lossy().into_owned()),
+                    );
+                }
+            }
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
     }
 
     fn write_key(&self, kid: &Kid, pem: &Secret) -> Result<(), KeyFileError> {

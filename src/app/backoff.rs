@@ -1,0 +1,99 @@
+//! Waiting longer each time.
+
+use std::time::Duration;
+
+use openssl::rand::rand_bytes;
+use tokio::time::Instant;
+
+/// Pauses between tries, doubling from [`Backoff::FIRST`] to [`Backoff::LONGEST`] and spread by
+/// a random half, so that instances that failed together do not come back together.
+#[derive(Debug)]
+pub struct Backoff {
+    next: Duration,
+    deadline: Option<Instant>,
+}
+
+impl Backoff {
+    /// The first pause, at most.
+    pub const FIRST: Duration = Duration::from_millis(500);
+
+    /// The longest pause.
+    pub const LONGEST: Duration = Duration::from_secs(30);
+
+    /// Pauses until `limit` is over.
+    pub fn until(limit: Duration) -> Self {
+        Self {
+            next: Self::FIRST,
+            deadline: Some(Instant::now() + limit),
+        }
+    }
+
+    /// Pauses without an end.
+    pub fn endless() -> Self {
+        Self {
+            next: Self::FIRST,
+            deadline: None,
+        }
+    }
+
+    /// Waits, at least for what the other side asked for; `false`, at once, if there is no
+    /// time left for another try.
+    pub async fn pause(&mut self, at_least: Option<Duration>) -> bool {
+        let pause = spread(self.next).max(at_least.unwrap_or_default());
+        self.next = (self.next * 2).min(Self::LONGEST);
+        let pause = match self.deadline {
+            None => pause,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() || at_least.is_some_and(|at_least| at_least > left) {
+                    return false;
+                }
+                pause.min(left)
+            }
+        };
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+/// Between a half and the whole of `pause`.
+fn spread(pause: Duration) -> Duration {
+    let mut random = [0];
+    // Without randomness the pause is whole, which is only less polite.
+    if rand_bytes(&mut random).is_err() {
+        return pause;
+    }
+    let [random] = random;
+    pause / 2 + pause.mul_f64(f64::from(random) / 512.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_go_on_until_the_limit_and_then_stop() {
+        let start = Instant::now();
+        let mut backoff = Backoff::until(Duration::from_mins(1));
+
+        let mut tries = 1;
+        while backoff.pause(None).await {
+            tries += 1;
+        }
+
+        assert_eq!(
+            start.elapsed(),
+            Duration::from_mins(1),
+            "one try at the end"
+        );
+        assert!((6..20).contains(&tries), "{tries}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_time_that_lies_behind_the_limit() {
+        let mut backoff = Backoff::until(Duration::from_secs(10));
+
+        assert!(!backoff.pause(Some(Duration::from_secs(11))).await);
+        assert!(backoff.pause(Some(Duration::from_secs(9))).await);
+    }
+}

@@ -1,0 +1,474 @@
+//! The private keys of the ring, in memory.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Ledger;
+use super::ledger::blocking;
+use crate::clock::Clock;
+use crate::config::KeysConfig;
+use crate::jose::{Algorithm, InvalidKid, Kid, LoadKeyError, MakeKeyError, SigningKey};
+use crate::keyring::{KeyState, Ring};
+use crate::registration::Event;
+use crate::secret::Secret;
+use crate::store::{CommitError, KeyFileError, Store};
+
+/// The private keys by their IDs.
+#[derive(Debug)]
+pub struct Keys {
+    keys: HashMap<Kid, Arc<SigningKey>>,
+    current: Arc<SigningKey>,
+}
+
+/// Why there is no key to sign with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// The state could not be changed.
+    #[error("cannot store which key signs")]
+    Commit(#[from] CommitError),
+    /// The named PEM is no key that can be used.
+    #[error("the signing key {path} cannot be used")]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: LoadKeyError,
+    },
+    /// A key of the ring is kept in a file that does not hold it.
+    #[error("the file of key `{kid}` cannot be used")]
+    Damaged {
+        /// The key.
+        kid: Kid,
+        /// Why.
+        source: LoadKeyError,
+    },
+    /// A private key could not be read or kept.
+    #[error("the file of key `{kid}` cannot be used")]
+    File {
+        /// The key.
+        kid: Kid,
+        /// Why.
+        source: KeyFileError,
+    },
+    /// A client is registered, but there is no key: a new one would not be its key.
+    #[error("a client is registered, but the state names no key")]
+    KeyOfClientMissing,
+    /// No new key could be made.
+    #[error("cannot make a signing key")]
+    Make(#[from] MakeKeyError),
+    /// The configured key ID is none.
+    #[error("BFF_KID cannot be used")]
+    Name(#[from] InvalidKid),
+    /// Keys lie on the volume, and nothing says which of them is meant.
+    #[error("{} already holds keys ({}), and nothing says which one is to sign", .directory.display(), .names.join(", "))]
+    Strays {
+        /// The keys directory.
+        directory: PathBuf,
+        /// The files.
+        names: Vec<String>,
+    },
+    /// The keys directory cannot be listed.
+    #[error("cannot list {}", .directory.display())]
+    Unlisted {
+        /// The keys directory.
+        directory: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The named PEM cannot be read.
+    #[error("cannot read the signing key {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl KeysError {
+    /// Whether the configuration has to change, rather than the machine.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Import { .. } | Self::Name(_) | Self::Strays { .. } | Self::Unreadable { .. }
+        )
+    }
+
+    /// What an operator can do now.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Commit(error) => error.hint(),
+            Self::Import { source, .. } => source.hint(),
+            Self::Damaged { source, .. } => match source {
+                LoadKeyError::BadPassphrase | LoadKeyError::PassphraseMissing => source.hint(),
+                _ => "restore the file from a backup of BFF_KEYS_DIR",
+            },
+            Self::File { source, .. } => source.hint(),
+            Self::KeyOfClientMissing => {
+                "restore the state and the keys (BFF_STATE_DIR, BFF_KEYS_DIR) from one backup"
+            }
+            Self::Make(_) => "see that the machine has memory and /dev/urandom",
+            Self::Name(_) => "change BFF_KID, or leave it unset",
+            Self::Strays { .. } => "name the one to sign with in BFF_JWT_SIGNING_KEY",
+            Self::Unlisted { .. } => "let the user that runs bff read BFF_KEYS_DIR",
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "correct BFF_JWT_SIGNING_KEY, make the file with `bff keys generate --out FILE`, \
+                 or leave the setting unset to have a key made on an empty volume"
+            }
+            Self::Unreadable { .. } => {
+                "let the user that runs bff read the file that BFF_JWT_SIGNING_KEY names"
+            }
+        }
+    }
+}
+
+impl Keys {
+    /// Loads the keys of the ring; at a first start, imports the configured key, or makes one
+    /// if none is configured and none is there.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`].
+    pub async fn open(
+        ledger: &Ledger,
+        config: &KeysConfig,
+        clock: &Clock,
+    ) -> Result<Self, KeysError> {
+        if ledger.state().ring.is_none() {
+            Self::first(ledger, config, clock).await?;
+        } else {
+            restamp(ledger, config).await?;
+        }
+        let state = ledger.state();
+        let ring = state.ring.as_ref().ok_or(KeysError::KeyOfClientMissing)?;
+        let mut keys = HashMap::new();
+        for (record, key_state) in ring.keys() {
+            let (kid, alg) = (record.jwk.kid.clone(), record.jwk.alg);
+            match load(ledger.store(), config.passphrase.clone(), &kid, alg).await {
+                Ok(key) => {
+                    keys.insert(kid, Arc::new(key));
+                }
+                Err(error) if key_state == KeyState::Current => return Err(error),
+                Err(error) => tracing::warn!(
+                    key.kid = %kid,
+                    error = &error as &dyn Error,
+                    "A published key that does not sign now has no usable file"
+                ),
+            }
+        }
+        let current = keys
+            .get(&ring.current().jwk.kid)
+            .map(Arc::clone)
+            .ok_or(KeysError::KeyOfClientMissing)?;
+        if let Some(path) = &config.signing_key {
+            report_other_key(path, config.passphrase.as_ref(), ring);
+        }
+        Ok(Self { keys, current })
+    }
+
+    /// The key that signs.
+    pub fn current(&self) -> &Arc<SigningKey> {
+        &self.current
+    }
+
+    /// The key of that ID, if its file could be loaded.
+    pub fn get(&self, kid: &Kid) -> Option<&Arc<SigningKey>> {
+        self.keys.get(kid)
+    }
+
+    /// Brings the first key into the ring: its file is durable before the state names it.
+    async fn first(ledger: &Ledger, config: &KeysConfig, clock: &Clock) -> Result<(), KeysError> {
+        let state = ledger.state();
+        if state.registration.is_some() || state.attempt.is_some() {
+            return Err(KeysError::KeyOfClientMissing);
+        }
+        let (key, how) = match &config.signing_key {
+            Some(path) => (import(path, config).await?, "imported"),
+            None => match adopt(ledger, config).await? {
+                Some(key) => (key, "found on the volume"),
+                None => (generate(config).await?, "made"),
+            },
+        };
+        keep(ledger.store(), config.passphrase.clone(), &key).await?;
+        let now = clock.now();
+        let (kid, jwk) = (key.kid().clone(), key.public().clone());
+        let alg = key.alg();
+        ledger
+            .update(|state| {
+                state.ring = Some(Ring::new(jwk, now));
+                let detail = format!("key `{kid}` ({alg}) {how}");
+                state.journal.add(now, Event::KeyCreated, None, detail);
+            })
+            .await?;
+        tracing::info!(key.kid = %kid, key.alg = %alg, "Signing key `{kid}` ({alg}) {how}");
+        Ok(())
+    }
+}
+
+/// As long as no client is registered with it, a key can change its algorithm.
+async fn restamp(ledger: &Ledger, config: &KeysConfig) -> Result<(), KeysError> {
+    let state = ledger.state();
+    let (Some(ring), Some(alg)) = (&state.ring, config.algorithm) else {
+        return Ok(());
+    };
+    let current = &ring.current().jwk;
+    if current.alg == alg {
+        return Ok(());
+    }
+    if state.registration.is_some() || state.attempt.is_some() {
+        tracing::warn!(
+            key.kid = %current.kid,
+            "BFF_SIGNING_ALG is {alg}, but the registered key `{}` signs with {}: the key in use \
+             keeps its algorithm",
+            current.kid,
+            current.alg
+        );
+        return Ok(());
+    }
+    let key = load(ledger.store(), config.passphrase.clone(), &current.kid, alg).await?;
+    let jwk = key.public().clone();
+    let created_at = ring.current().created_at;
+    ledger
+        .update(|state| state.ring = Some(Ring::new(jwk, created_at)))
+        .await?;
+    Ok(())
+}
+
+async fn import(path: &Path, config: &KeysConfig) -> Result<SigningKey, KeysError> {
+    let text = read_pem(path).map_err(|source| KeysError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let kid = config.kid.as_deref().map(str::parse::<Kid>).transpose()?;
+    let (passphrase, alg) = (config.passphrase.clone(), config.algorithm);
+    blocking(move || SigningKey::from_pem(text.expose().as_bytes(), passphrase.as_ref(), alg, kid))
+        .await
+        .map_err(|source| KeysError::Import {
+            path: path.to_path_buf(),
+            source,
+        })
+}
+
+/// Reads the PEM that an operator has put there, and says so if others can read it too.
+fn read_pem(path: &Path) -> io::Result<Secret> {
+    let text = fs::read(path)?;
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            "Others than its owner can read the private key {} (mode {:03o}): `chmod 600` it",
+            path.display(),
+            mode & 0o777
+        );
+    }
+    Ok(Secret::new(String::from_utf8_lossy(&text)))
+}
+
+/// A key that an interrupted first start has made, which the state does not name yet.
+async fn adopt(ledger: &Ledger, config: &KeysConfig) -> Result<Option<SigningKey>, KeysError> {
+    let directory = config.keys_dir.clone();
+    let strays = |names| KeysError::Strays {
+        directory: directory.clone(),
+        names,
+    };
+    let names = ledger
+        .store()
+        .key_names()
+        .map_err(|source| KeysError::Unlisted {
+            directory: directory.clone(),
+            source,
+        })?;
+    let name = match names.as_slice() {
+        [] => return Ok(None),
+        [name] => name.clone(),
+        _ => return Err(strays(names)),
+    };
+    let Ok(kid) = name.parse::<Kid>() else {
+        return Err(strays(names));
+    };
+    let alg = config.algorithm;
+    let store = Arc::clone(ledger.store());
+    let passphrase = config.passphrase.clone();
+    let key = blocking(move || {
+        let pem = store.read_key(&kid).ok()?;
+        let key = SigningKey::from_pem(pem.expose().as_bytes(), passphrase.as_ref(), alg, None);
+        key.ok().filter(|key| *key.kid() == kid)
+    })
+    .await;
+    match key {
+        Some(key) => Ok(Some(key)),
+        None => Err(strays(names)),
+    }
+}
+
+async fn generate(config: &KeysConfig) -> Result<SigningKey, KeysError> {
+    let alg = config.algorithm.unwrap_or(Algorithm::ES256);
+    Ok(blocking(move || SigningKey::generate(alg)).await?)
+}
+
+/// Writes the key's file, unless there is one with this very key.
+async fn keep(
+    store: &Arc<dyn Store>,
+    passphrase: Option<Secret>,
+    key: &SigningKey,
+) -> Result<(), KeysError> {
+    let pem = key.to_pem(passphrase.as_ref())?;
+    let (kid, public, alg) = (key.kid().clone(), key.public().clone(), key.alg());
+    let (store, owned_kid) = (Arc::clone(store), kid.clone());
+    blocking(move || match store.write_key(&owned_kid, &pem) {
+        // Encrypted or laid out otherwise, it can be the same key all the same.
+        Err(error @ KeyFileError::Exists { .. }) => {
+            let there = store.read_key(&owned_kid)?;
+            let there = SigningKey::from_pem(
+                there.expose().as_bytes(),
+                passphrase.as_ref(),
+                Some(alg),
+                Some(owned_kid),
+            );
+            if there.is_ok_and(|there| *there.public() == public) {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        }
+        result => result,
+    })
+    .await
+    .map_err(|source| KeysError::File { kid, source })
+}
+
+async fn load(
+    store: &Arc<dyn Store>,
+    passphrase: Option<Secret>,
+    kid: &Kid,
+    alg: Algorithm,
+) -> Result<SigningKey, KeysError> {
+    let (store, kid) = (Arc::clone(store), kid.clone());
+    blocking(move || {
+        let pem = store.read_key(&kid).map_err(|source| KeysError::File {
+            kid: kid.clone(),
+            source,
+        })?;
+        SigningKey::from_pem(
+            pem.expose().as_bytes(),
+            passphrase.as_ref(),
+            Some(alg),
+            Some(kid.clone()),
+        )
+        .map_err(|source| KeysError::Damaged { kid, source })
+    })
+    .await
+}
+
+/// The setting names the first key only; that another one lies there now is said, not obeyed.
+fn report_other_key(path: &Path, passphrase: Option<&Secret>, ring: &Ring) {
+    let Ok(text) = fs::read(path) else {
+        return;
+    };
+    let Ok(key) = SigningKey::from_pem(&text, passphrase, None, None) else {
+        return;
+    };
+    if !ring.published().any(|jwk| jwk.key == key.public().key) {
+        tracing::warn!(
+            path = %path.display(),
+            key.kid = %ring.current().jwk.kid,
+            "BFF_JWT_SIGNING_KEY names the first key only: {} now holds another one, and key \
+             `{}` goes on signing",
+            path.display(),
+            ring.current().jwk.kid
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::FileStore;
+
+    #[tokio::test]
+    async fn an_empty_volume_gets_one_key_and_keeps_it() {
+        let volume = tempfile::tempdir().unwrap();
+
+        let first = open(volume.path(), None).await.unwrap();
+        let second = open(volume.path(), None).await.unwrap();
+
+        assert_eq!(first, second);
+    }
+
+    #[tokio::test]
+    async fn a_start_that_was_interrupted_after_the_file_goes_on_with_it() {
+        let volume = tempfile::tempdir().unwrap();
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let pem = key.to_pem(None).unwrap();
+        let path = volume.path().join(format!("{}.pem", key.kid()));
+        fs::write(path, pem.expose()).unwrap();
+
+        assert_eq!(open(volume.path(), None).await.unwrap(), *key.kid());
+    }
+
+    #[tokio::test]
+    async fn a_volume_with_unnamed_keys_is_a_question_not_a_choice() {
+        let volume = tempfile::tempdir().unwrap();
+        let pem = SigningKey::generate(Algorithm::ES256)
+            .unwrap()
+            .to_pem(None)
+            .unwrap();
+        fs::write(volume.path().join("mine.pem"), pem.expose()).unwrap();
+
+        let error = open(volume.path(), None).await.unwrap_err();
+
+        assert!(matches!(error, KeysError::Strays { .. }), "{error}");
+        assert!(error.hint().contains("BFF_JWT_SIGNING_KEY"));
+    }
+
+    #[tokio::test]
+    async fn the_document_decides_who_signs_and_not_the_setting() {
+        let volume = tempfile::tempdir().unwrap();
+        let path = volume.path().join("first.pem");
+        let write = || {
+            let key = SigningKey::generate(Algorithm::ES256).unwrap();
+            fs::write(&path, key.to_pem(None).unwrap().expose()).unwrap();
+            key.kid().clone()
+        };
+        let first = write();
+        assert_eq!(open(volume.path(), Some(&path)).await.unwrap(), first);
+
+        write();
+
+        assert_eq!(open(volume.path(), Some(&path)).await.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn a_lost_key_file_is_an_error_and_never_a_new_key() {
+        let volume = tempfile::tempdir().unwrap();
+        let kid = open(volume.path(), None).await.unwrap();
+        fs::remove_file(volume.path().join(format!("{kid}.pem"))).unwrap();
+
+        let error = open(volume.path(), None).await.unwrap_err();
+
+        assert!(error.hint().contains("backup"), "{error}");
+    }
+
+    async fn open(volume: &Path, signing_key: Option<&Path>) -> Result<Kid, KeysError> {
+        let store = FileStore::open(volume, volume, "a test").unwrap();
+        let ledger = Ledger::load(Arc::new(store), Duration::from_mins(5)).unwrap();
+        let config = KeysConfig {
+            keys_dir: volume.to_path_buf(),
+            state_dir: volume.to_path_buf(),
+            signing_key: signing_key.map(Path::to_path_buf),
+            passphrase: None,
+            kid: None,
+            algorithm: None,
+        };
+        let keys = Keys::open(&ledger, &config, &Clock::system()).await?;
+        Ok(keys.current().kid().clone())
+    }
+}

@@ -1,0 +1,133 @@
+//! The state in memory, never ahead of the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, watch};
+
+use super::PublishedJwks;
+use crate::store::{BadDocument, CommitError, LoadError, Loaded, Rev, State, Store};
+
+/// Holds the state and is the only way to change it.
+///
+/// Who reads it sees nothing that would not survive a crash.
+#[derive(Debug)]
+pub struct Ledger {
+    store: Arc<dyn Store>,
+    rev: Mutex<Rev>,
+    state: watch::Sender<Arc<State>>,
+    published: watch::Sender<Arc<PublishedJwks>>,
+    jwks_max_age: Duration,
+    fell_back: Option<BadDocument>,
+}
+
+impl Ledger {
+    /// Loads the state. Blocks.
+    ///
+    /// `jwks_max_age` is how long others may keep a copy of the JWK Set.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub fn load(store: Arc<dyn Store>, jwks_max_age: Duration) -> Result<Self, LoadError> {
+        let Loaded {
+            state,
+            rev,
+            fell_back,
+        } = store.load()?;
+        if let Some(reason) = &fell_back {
+            tracing::error!(
+                rev = rev.number(),
+                "The state document is damaged ({reason}); the revision before it is used. What \
+                 was changed last may be missing: compare with the IdP"
+            );
+        }
+        let published = PublishedJwks::render(state.ring.as_ref(), jwks_max_age);
+        Ok(Self {
+            store,
+            rev: Mutex::new(rev),
+            published: watch::Sender::new(Arc::new(published)),
+            jwks_max_age,
+            state: watch::Sender::new(Arc::new(state)),
+            fell_back,
+        })
+    }
+
+    /// The state as it is now.
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    /// The JWK Set, now and after each change.
+    pub fn published(&self) -> watch::Receiver<Arc<PublishedJwks>> {
+        self.published.subscribe()
+    }
+
+    /// Where the state comes from.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// What was wrong with the newest document, if an older one was loaded.
+    pub fn fell_back(&self) -> Option<&BadDocument> {
+        self.fell_back.as_ref()
+    }
+
+    /// Changes the state, and returns once the change would survive a crash. Changes come one
+    /// after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]; the state here is then the one in the store, as far as it could be
+    /// read.
+    pub async fn update(&self, change: impl FnOnce(&mut State)) -> Result<(), CommitError> {
+        let mut rev = self.rev.lock().await;
+        let mut state = State::clone(&self.state.borrow());
+        change(&mut state);
+        let state = Arc::new(state);
+        let committed = self.commit(Arc::clone(&state), *rev).await?;
+        *rev = committed;
+        let published = PublishedJwks::render(state.ring.as_ref(), self.jwks_max_age);
+        self.published.send_if_modified(|served| {
+            let changed = **served != published;
+            if changed {
+                *served = Arc::new(published);
+            }
+            changed
+        });
+        self.state.send_replace(state);
+        Ok(())
+    }
+
+    async fn commit(&self, state: Arc<State>, base: Rev) -> Result<Rev, CommitError> {
+        let store = Arc::clone(&self.store);
+        let commit = move || match store.commit(&state, base) {
+            // The error came after the new document was in place: what counts is what a
+            // start would find.
+            Err(CommitError::Unknown { path, source }) => match store.load() {
+                Ok(loaded) if loaded.rev == base.next() && loaded.fell_back.is_none() => {
+                    tracing::warn!(
+                        error = &source as &dyn std::error::Error,
+                        "Writing the state failed at its last step, but it is in place"
+                    );
+                    Ok(loaded.rev)
+                }
+                _ => Err(CommitError::Unknown { path, source }),
+            },
+            result => result,
+        };
+        blocking(commit).await
+    }
+}
+
+/// Runs what blocks on a thread that may; a panic there goes on here.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going away, and with it everything that waits here.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

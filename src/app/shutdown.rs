@@ -1,0 +1,120 @@
+//! Stopping: first politely, then not.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Tells the tasks when to stop, and waits for them.
+///
+/// `soft` asks for an end after the work at hand; `hard` for one at once. All tasks of the
+/// service are spawned here, so that none is cut off unseen.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    soft: CancellationToken,
+    hard: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// The signals that ask a process to end.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Shutdown {
+    /// How long work at hand may take after the first signal.
+    pub const GRACE: Duration = Duration::from_secs(10);
+
+    /// Nothing has been asked yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Spawns a task that the end waits for.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Asks everything to come to an end.
+    pub fn begin(&self) {
+        self.soft.cancel();
+    }
+
+    /// Completes when an end has been asked for.
+    pub async fn begun(&self) {
+        self.soft.cancelled().await;
+    }
+
+    /// Completes when what still runs has to stop at once.
+    pub async fn aborted(&self) {
+        self.hard.cancelled().await;
+    }
+
+    /// Waits for the tasks: until they are done, [`Shutdown::GRACE`] is over, or `impatience`
+    /// completes. Says whether all of them came to their end.
+    pub async fn finish(&self, impatience: impl Future<Output = ()>) -> bool {
+        self.begin();
+        self.tasks.close();
+        let done = tokio::select! {
+            () = self.tasks.wait() => true,
+            () = tokio::time::sleep(Self::GRACE) => false,
+            () = impatience => false,
+        };
+        self.hard.cancel();
+        done
+    }
+}
+
+impl Signals {
+    /// Takes the signals over, from now on: the first process of a container has no default
+    /// action for them.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error of the registration.
+    pub fn take() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Completes at the next one.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_waits_for_work_at_hand_but_not_for_ever() {
+        let quick = Shutdown::new();
+        quick.spawn(tokio::time::sleep(Shutdown::GRACE / 2));
+        assert!(quick.finish(std::future::pending()).await);
+
+        let slow = Shutdown::new();
+        slow.spawn(tokio::time::sleep(Shutdown::GRACE * 2));
+        assert!(!slow.finish(std::future::pending()).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_signal_ends_the_waiting() {
+        let shutdown = Shutdown::new();
+        shutdown.spawn(std::future::pending());
+
+        assert!(!shutdown.finish(std::future::ready(())).await);
+
+        shutdown.aborted().await;
+    }
+}

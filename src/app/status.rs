@@ -1,0 +1,105 @@
+//! How the service is doing, for whoever asks.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::Proof;
+
+/// What is known of the service's condition; calls nobody.
+#[derive(Debug)]
+pub struct Status {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Clone, Debug)]
+struct Inner {
+    bootstrap: Bootstrap,
+    proof: Option<Proof>,
+}
+
+/// How far the registration has come.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Bootstrap {
+    /// It failed. Whether it is tried again depends on why.
+    Failed {
+        /// What went wrong, with its causes.
+        error: String,
+        /// What an operator can do.
+        hint: &'static str,
+        /// Whether it is tried again by itself.
+        transient: bool,
+    },
+    /// There is none: the service only keeps keys.
+    Off,
+    /// A usable registration.
+    Ready,
+    /// Under way.
+    Starting {
+        /// The step.
+        step: &'static str,
+    },
+}
+
+/// The levels of `/healthz`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// All is well.
+    Ok,
+    /// The keys are served, and something else is not as it should be.
+    Degraded,
+    /// The service is of no use.
+    Failing,
+}
+
+impl Status {
+    /// Before anything has happened; with `registers`, a registration is still to come.
+    pub fn new(registers: bool) -> Self {
+        let bootstrap = if registers {
+            Bootstrap::Starting { step: "starting" }
+        } else {
+            Bootstrap::Off
+        };
+        Self {
+            inner: Mutex::new(Inner {
+                bootstrap,
+                proof: None,
+            }),
+        }
+    }
+
+    /// How far the registration has come.
+    pub fn bootstrap(&self) -> Bootstrap {
+        self.read().bootstrap
+    }
+
+    /// The last proof.
+    pub fn proof(&self) -> Option<Proof> {
+        self.read().proof
+    }
+
+    /// Whether there is an active published key and a usable registration.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.bootstrap(), Bootstrap::Off | Bootstrap::Ready)
+    }
+
+    pub(super) fn set_bootstrap(&self, bootstrap: Bootstrap) {
+        self.change(|inner| inner.bootstrap = bootstrap);
+    }
+
+    pub(super) fn set_proof(&self, proof: Proof) {
+        self.change(|inner| inner.proof = Some(proof));
+    }
+
+    fn read(&self) -> Inner {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Inner)) {
+        change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,68 @@
+//! `bff assertion`: the operator's tool to try the client by hand.
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::keys::view;
+use super::{Context, Exit, Failure, block_on, output};
+use crate::app;
+use crate::clock::Clock;
+use crate::config::KeysConfig;
+use crate::jose::SigningKey;
+use crate::store::{FileStore, KeyFileError, Store as _};
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The `aud` of the assertion (default: the one the IdP was seen to accept, else the issuer).
+    #[arg(long, value_name = "URL")]
+    audience: Option<String>,
+}
+
+pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    let config = context.read::<KeysConfig>()?;
+    let state = view(&config)?;
+    let (Some(registered), Some(ring)) = (&state.registration, &state.ring) else {
+        return Err(Failure::new(
+            Exit::Failure,
+            anyhow::anyhow!("no client is registered yet"),
+            "let `bff serve` register one; BFF_KEYS_DIR and BFF_STATE_DIR name where it is kept",
+        ));
+    };
+    let learnt = state
+        .audience
+        .as_ref()
+        .filter(|learnt| learnt.issuer == registered.issuer)
+        .map(|learnt| learnt.value.clone());
+    let audience = arguments
+        .audience
+        .clone()
+        .or(learnt)
+        .unwrap_or_else(|| registered.issuer.clone());
+    let current = &ring.current().jwk;
+    let store = FileStore::view(&config.keys_dir, &config.state_dir);
+    let pem = store.read_key(&current.kid)?;
+    let key = SigningKey::from_pem(
+        pem.expose().as_bytes(),
+        config.passphrase.as_ref(),
+        Some(current.alg),
+        Some(current.kid.clone()),
+    )
+    .map_err(|error| {
+        let hint = error.hint();
+        Failure::new(Exit::Failure, error, hint)
+    })?;
+    let (key, clock) = (Arc::new(key), Clock::system());
+    let assertion = app::assertion(&key, &registered.client_id, &audience, &clock);
+    let assertion = block_on(assertion)?
+        .map_err(|error| Failure::new(Exit::Failure, error, "see that the machine has memory"))?;
+    output::line(assertion.expose());
+    Ok(())
+}
+
+impl From<KeyFileError> for Failure {
+    fn from(error: KeyFileError) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Failure, error, hint)
+    }
+}

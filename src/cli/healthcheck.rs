@@ -1,0 +1,52 @@
+//! `bff healthcheck`: for an image without curl.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use clap::Args;
+
+use super::{Context, Exit, Failure, block_on, output};
+use crate::config::ListenConfig;
+use crate::idp::HttpClient;
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// Asks whether the process lives (`/livez`), not whether it is ready (`/readyz`).
+    #[arg(long)]
+    live: bool,
+}
+
+pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    let config = context.read::<ListenConfig>();
+    // A health check has two answers only: 2 is reserved by Docker, and 78 would be news.
+    let failed = |error: anyhow::Error, hint: &str| Failure::new(Exit::Failure, error, hint);
+    let config = config.map_err(|failure| Failure {
+        exit: Exit::Failure,
+        ..failure
+    })?;
+    let path = if arguments.live { "livez" } else { "readyz" };
+    let url = format!("http://{}/{path}", reachable(config.listen));
+    let client =
+        HttpClient::new(None).map_err(|error| failed(error.into(), "see the cause of it"))?;
+    let answer = block_on(client.probe(&url))?.map_err(|error| {
+        failed(
+            error.into(),
+            "is `bff serve` running? BFF_LISTEN says where",
+        )
+    })?;
+    if answer.status == 200 {
+        return Ok(());
+    }
+    output::note(answer.body.expose());
+    let error = anyhow::anyhow!("{url} answers HTTP {}", answer.status);
+    Err(failed(error, "/healthz and the log say what is missing"))
+}
+
+/// Where a listener can be called from its own machine.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}

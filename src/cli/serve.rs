@@ -1,0 +1,196 @@
+//! `bff serve`: everything together, in the order that loses nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::net::TcpListener;
+
+use super::{Context, Exit, Failure, block_on_all};
+use crate::app::{App, Backoff, Registrar, Shutdown, Signals};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http;
+use crate::telemetry;
+
+/// Flags of `bff serve`, each stronger than its variable.
+#[derive(Args, Debug, Default)]
+pub(super) struct Arguments {
+    /// The address of the public listener (`BFF_LISTEN`).
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The filter of the log (`BFF_LOG`).
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+/// A service that serves, for who runs it inside another program.
+#[derive(Debug)]
+pub struct Running {
+    /// The service.
+    pub app: Arc<App>,
+    /// Where the public listener is.
+    pub address: SocketAddr,
+    /// Where the listener of `/admin` is, if it has one of its own.
+    pub admin_address: Option<SocketAddr>,
+    shutdown: Shutdown,
+}
+
+pub(super) fn command(mut context: Context, arguments: &Arguments) -> Result<(), Failure> {
+    for (name, value) in [
+        ("BFF_LISTEN", &arguments.listen),
+        ("BFF_LOG", &arguments.log),
+    ] {
+        if let Some(value) = value {
+            context.overrides.set(name, value);
+        }
+    }
+    let config = Config::load(&context.env, context.config.as_deref(), &context.overrides)?;
+    telemetry::init(&config.log).map_err(|error| {
+        Failure::new(
+            Exit::Configuration,
+            anyhow::anyhow!("cannot start the log: {error}"),
+            "check BFF_LOG",
+        )
+    })?;
+    block_on_all(until_a_signal(config))?.map_err(Failure::log)
+}
+
+/// Runs the service until a signal ends it.
+async fn until_a_signal(config: Config) -> Result<(), Failure> {
+    let mut signals = Signals::take()?;
+    let allow_failure = config.dcr.allow_failure;
+    let running = run(config, Clock::system()).await?;
+    let result = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!("{signal}: stopping");
+            Ok(())
+        }
+        result = running.bootstrap() => match result {
+            Err(failure) if !allow_failure => Err(failure),
+            _ => {
+                let signal = signals.next().await;
+                tracing::info!("{signal}: stopping");
+                Ok(())
+            }
+        }
+    };
+    let again = async {
+        signals.next().await;
+    };
+    if !running.stop(again).await {
+        tracing::warn!("Stopped with work unfinished");
+    }
+    result
+}
+
+/// Opens the store, loads the keys, and serves them: the IdP has not heard of us yet.
+///
+/// # Errors
+///
+/// [`Failure`] with the way out.
+pub async fn run(config: Config, clock: Clock) -> Result<Running, Failure> {
+    announce(&config);
+    let app = Arc::new(App::open(config, clock).await?);
+    let shutdown = Shutdown::new();
+    let listen = &app.config.listen;
+    let public = bind("BFF_LISTEN", listen.listen).await?;
+    let operator = match listen.admin_listen {
+        Some(address) => Some(bind("BFF_ADMIN_LISTEN", address).await?),
+        None => None,
+    };
+    let address = public.local_addr()?;
+    let admin_address = operator.as_ref().map(TcpListener::local_addr).transpose()?;
+    let router = http::router(&app, operator.is_none());
+    shutdown.spawn(http::serve(public, router, shutdown.clone()));
+    if let Some(operator) = operator {
+        let router = http::admin_router(&app);
+        shutdown.spawn(http::serve(operator, router, shutdown.clone()));
+    }
+    app.serving().await?;
+    tracing::info!(
+        address = %address,
+        key.kid = %app.keys.current().kid(),
+        "Serving the JWK Set at http://{address}/.well-known/jwks.json"
+    );
+    Ok(Running {
+        app,
+        address,
+        admin_address,
+        shutdown,
+    })
+}
+
+impl Running {
+    /// Registers and proves the key; returns when that is done, or has failed for good.
+    ///
+    /// With `ALLOW_BOOTSTRAP_FAILURE` what is transient is tried for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// The failure, which the log has told if the service goes on.
+    pub async fn bootstrap(&self) -> Result<(), Failure> {
+        let dcr = &self.app.config.dcr;
+        let Some(idp) = self.app.config.idp.clone().filter(|_| dcr.enabled) else {
+            tracing::info!("Registration is off (DCR_ENABLED): only the keys are served");
+            return Ok(());
+        };
+        let registrar = Registrar::new(Arc::clone(&self.app), idp)?;
+        let mut pause = Backoff::endless();
+        loop {
+            let error = match registrar
+                .bootstrap(Backoff::until(dcr.bootstrap_timeout))
+                .await
+            {
+                Ok(()) => {
+                    tracing::info!("Ready");
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let again = dcr.allow_failure && error.is_transient();
+            let failure = Failure::from(error);
+            if !dcr.allow_failure {
+                return Err(failure);
+            }
+            let failure = failure.log();
+            if !again {
+                tracing::warn!(
+                    "Going on without a usable registration (ALLOW_BOOTSTRAP_FAILURE): the keys \
+                     are served, and nothing is tried until a restart"
+                );
+                return Err(failure);
+            }
+            pause.pause(None).await;
+        }
+    }
+
+    /// Stops: lets requests at hand finish, for [`Shutdown::GRACE`] at most or until
+    /// `impatience` completes. Says whether all of them did.
+    pub async fn stop(self, impatience: impl Future<Output = ()>) -> bool {
+        self.shutdown.finish(impatience).await
+    }
+}
+
+/// What an operator should know about the configuration before anything happens.
+fn announce(config: &Config) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "bff starts");
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    for name in config.without_effect_yet() {
+        tracing::warn!("{name} is understood, but has no effect in this version yet");
+    }
+}
+
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))
+        .map_err(|error| {
+            let hint =
+                format!("choose another address in {setting}, or stop what listens there already");
+            Failure::new(Exit::Failure, error, hint)
+        })
+}

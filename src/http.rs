@@ -1,0 +1,101 @@
+//! The HTTP surface.
+
+mod admin;
+mod health;
+mod jwks;
+mod problem;
+mod server;
+
+pub use server::serve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{FromRef, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use tokio::sync::watch;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::app::{App, PublishedJwks};
+use crate::metrics::{self, Metrics};
+
+/// Longest body of a request, in bytes.
+const MAX_BODY: usize = 16 * 1024;
+
+/// Longest time for a request, once its header is read.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What handlers may name; each takes the piece it needs.
+#[derive(Clone, Debug, FromRef)]
+struct AppState {
+    app: Arc<App>,
+    jwks: watch::Receiver<Arc<PublishedJwks>>,
+    metrics: Arc<Metrics>,
+}
+
+/// What anybody may call, and with `admin` also what belongs to the operator.
+pub fn router(app: &Arc<App>, admin: bool) -> Router {
+    let router = Router::new()
+        .route("/.well-known/jwks.json", get(jwks::jwks))
+        .route("/healthz", get(health::healthz))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz));
+    let router = if admin {
+        router.merge(operator_routes(app))
+    } else {
+        router
+    };
+    finish(router, app)
+}
+
+/// What belongs to the operator, for a listener of its own.
+pub fn admin_router(app: &Arc<App>) -> Router {
+    finish(operator_routes(app), app)
+}
+
+fn operator_routes(app: &Arc<App>) -> Router<AppState> {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .nest("/admin", admin::routes(app))
+}
+
+fn finish(router: Router<AppState>, app: &Arc<App>) -> Router {
+    router
+        .with_state(AppState {
+            app: Arc::clone(app),
+            jwks: app.ledger.published(),
+            metrics: Arc::clone(&app.metrics),
+        })
+        .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            TIMEOUT,
+        ))
+        .layer(CatchPanicLayer::new())
+        .layer(axum::middleware::map_response(problem::dress))
+}
+
+/// Answers what is counted, as `OpenMetrics` text.
+async fn metrics(State(metrics): State<Arc<Metrics>>, State(app): State<Arc<App>>) -> Response {
+    metrics.ready.set(i64::from(app.status.is_ready()));
+    metrics.keys.clear();
+    if let Some(ring) = &app.ledger.state().ring {
+        for (key, state) in ring.keys() {
+            let labels = metrics::Key {
+                kid: key.jwk.kid.to_string(),
+                state: state.word().to_owned(),
+            };
+            let created = key.created_at.as_second();
+            metrics.keys.get_or_create(&labels).set(created);
+        }
+    }
+    match metrics.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,73 @@
+//! Errors as problem details (RFC 9457).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// An error for the caller of this service.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    /// What the caller can do about it. No secrets, nothing internal.
+    pub(super) detail: String,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or_default(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
+        (self.status, content_type, body.to_string()).into_response()
+    }
+}
+
+/// Gives every error the form of a problem, and keeps caches away from what must not be kept.
+///
+/// The errors that come from below, such as 404, 405 and 413, keep their fields (`Allow`).
+pub(super) async fn dress(response: Response) -> Response {
+    let status = response.status();
+    let is_json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("application/"));
+    let mut response = if (status.is_client_error() || status.is_server_error()) && !is_json {
+        let mut dressed = Problem {
+            status,
+            detail: detail(status).to_owned(),
+        }
+        .into_response();
+        for (name, value) in response.headers() {
+            if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+                dressed.headers_mut().insert(name, value.clone());
+            }
+        }
+        dressed
+    } else {
+        response
+    };
+    let headers = response.headers_mut();
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+fn detail(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "there is nothing here",
+        StatusCode::METHOD_NOT_ALLOWED => "the field Allow names the methods of this resource",
+        StatusCode::PAYLOAD_TOO_LARGE => "the body of a request is at most 16 KiB",
+        StatusCode::REQUEST_TIMEOUT => "the request took too long",
+        _ if status.is_server_error() => "the log of the service says why",
+        _ => "the request cannot be served",
+    }
+}

@@ -1,0 +1,169 @@
+//! The IdP's own interface for administrators, where tokens are minted.
+
+use reqwest::Url;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use serde_json::{Map, Value, json};
+
+use super::{HttpClient, SendError};
+use crate::oauth::InitialAccessToken;
+use crate::oauth::OAuthError;
+use crate::secret::Secret;
+
+/// Mints tokens at one IdP.
+#[derive(Clone, Debug)]
+pub struct AdminClient {
+    http: HttpClient,
+    base_url: Url,
+    token: Secret,
+}
+
+/// What an initial access token is to be good for; the IdP decides what is not said.
+#[derive(Clone, Debug, Default)]
+pub struct TokenWish {
+    /// A name for it in the IdP's records.
+    pub label: Option<String>,
+    /// Its lifetime in seconds.
+    pub expires_in: Option<u64>,
+    /// How many registrations it is good for.
+    pub max_uses: Option<u32>,
+}
+
+/// A fresh initial access token.
+#[derive(Debug)]
+pub struct MintedToken {
+    /// The token.
+    pub token: InitialAccessToken,
+    /// When it expires, in the IdP's words.
+    pub expires: Option<String>,
+}
+
+/// Why no token was minted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MintError {
+    /// The IdP answered something else than a token.
+    #[error("{url} answered HTTP {status}, but no token")]
+    NoToken {
+        /// Where it was asked.
+        url: String,
+        /// What it answered.
+        status: u16,
+    },
+    /// The administrator's token was not accepted.
+    #[error("{url} did not accept the administrator's token: HTTP {status}")]
+    NotAccepted {
+        /// Where it was asked.
+        url: String,
+        /// What it answered.
+        status: u16,
+    },
+    /// The IdP would not.
+    #[error("{url} refused: HTTP {status}{}", .error.as_ref().map(|e| format!(": {e}")).unwrap_or_default())]
+    Refused {
+        /// Where it was asked.
+        url: String,
+        /// What it answered.
+        status: u16,
+        /// The error in the body, where there was one.
+        error: Option<OAuthError>,
+    },
+    /// There was no answer.
+    #[error("the IdP could not be asked for a token")]
+    Unreachable(#[from] SendError),
+}
+
+impl MintError {
+    /// What an operator can do now.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoToken { .. } => {
+                "check that IDP_ADMIN_BASE_URL is the administrators' address of the IdP"
+            }
+            Self::NotAccepted { .. } => {
+                "check BOOTSTRAP_ADMIN_TOKEN, and that it may mint initial access tokens"
+            }
+            Self::Refused {
+                status: 404 | 405, ..
+            } => {
+                "set IDP_ADMIN_BASE_URL to where the IdP has /dcr/initial-access-tokens, or mint \
+                 the token in the IdP's own console and set it as DCR_IAT"
+            }
+            Self::Refused { .. } => "change --label, --expires-in or --max-uses to what it allows",
+            Self::Unreachable(_) => "check IDP_ADMIN_BASE_URL and the network",
+        }
+    }
+}
+
+impl AdminClient {
+    /// A client of the interface at `base_url`, authorized by `token`.
+    pub fn new(http: HttpClient, base_url: Url, token: Secret) -> Self {
+        Self {
+            http,
+            base_url,
+            token,
+        }
+    }
+
+    /// Mints an initial access token (RFC 7591 §3 leaves the way to the IdP).
+    ///
+    /// The number of uses goes out under both names that servers know it by.
+    ///
+    /// # Errors
+    ///
+    /// [`MintError`]. After [`MintError::Unreachable`] a token may exist, which expires.
+    pub async fn mint_initial_access_token(
+        &self,
+        wish: &TokenWish,
+    ) -> Result<MintedToken, MintError> {
+        let mut body = Map::new();
+        if let Some(label) = &wish.label {
+            body.insert("label".to_owned(), json!(label));
+        }
+        if let Some(expires_in) = wish.expires_in {
+            body.insert("expires_in".to_owned(), json!(expires_in));
+        }
+        if let Some(max_uses) = wish.max_uses {
+            body.insert("max_uses".to_owned(), json!(max_uses));
+            body.insert("max_usages".to_owned(), json!(max_uses));
+        }
+        let url = self.url("dcr/initial-access-tokens");
+        let request = self
+            .http
+            .post(&url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json")
+            .bearer_auth(self.token.expose())
+            .body(Value::Object(body).to_string());
+        let answer = self.http.send(request, Some(&self.token)).await?;
+
+        let (url, status) = (url.to_string(), answer.status);
+        match status {
+            200 | 201 => {
+                let body: Value = serde_json::from_slice(answer.bytes()).unwrap_or_default();
+                let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+                let token = ["token", "initial_access_token", "iat"]
+                    .into_iter()
+                    .find_map(text)
+                    .filter(|token| !token.is_empty())
+                    .ok_or(MintError::NoToken { url, status })?;
+                Ok(MintedToken {
+                    token: InitialAccessToken(Secret::new(token)),
+                    expires: text("expires_at"),
+                })
+            }
+            401 | 403 => Err(MintError::NotAccepted { url, status }),
+            204..=399 => Err(MintError::NoToken { url, status }),
+            _ => Err(MintError::Refused {
+                url,
+                status,
+                error: OAuthError::parse(answer.bytes()),
+            }),
+        }
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base_url.clone();
+        url.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
+        url
+    }
+}

@@ -1,0 +1,113 @@
+//! Finding the endpoints (OpenID Connect Discovery 1.0 §4, RFC 8414 §3).
+
+use reqwest::Url;
+
+use super::{HttpClient, SendError};
+use crate::oauth::{InvalidMetadata, ServerMetadata, well_known_locations};
+
+/// Why there is no metadata to work with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscoveryError {
+    /// The document is another issuer's: nothing of it may be used (RFC 8414 §3.3).
+    #[error("{location} is the metadata of `{found}`, not of `{expected}`")]
+    IssuerMismatch {
+        /// Where it was found.
+        location: String,
+        /// The issuer in it.
+        found: String,
+        /// The issuer that is configured.
+        expected: String,
+    },
+    /// There is something, but no metadata.
+    #[error("{location} is no server metadata: {reason}")]
+    Malformed {
+        /// Where it was found.
+        location: String,
+        /// What is wrong with it.
+        reason: InvalidMetadata,
+    },
+    /// None of the well-known locations holds a document.
+    #[error("no server metadata at {}", .locations.join(", "))]
+    NotFound {
+        /// Where it was looked for, with what was answered there.
+        locations: Vec<String>,
+    },
+    /// The IdP is not up, or not well.
+    #[error("{location} answers HTTP {status}")]
+    NotReady {
+        /// Where it was asked.
+        location: String,
+        /// What it answered.
+        status: u16,
+    },
+    /// The IdP cannot be reached.
+    #[error(transparent)]
+    Unreachable(#[from] SendError),
+}
+
+impl DiscoveryError {
+    /// Whether asking again later can help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::NotReady { .. } | Self::Unreachable(_))
+    }
+
+    /// What an operator can do now.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::IssuerMismatch { .. } => {
+                "set OIDC_ISSUER to the issuer exactly as the IdP spells it, each slash \
+                 included, if it is the one you mean"
+            }
+            Self::Malformed { .. } | Self::NotFound { .. } => {
+                "check IDP_BASE_URL; for an IdP without discovery set DCR_REGISTRATION_ENDPOINT \
+                 and OIDC_TOKEN_URL"
+            }
+            Self::NotReady { .. } | Self::Unreachable(_) => {
+                "check IDP_BASE_URL, the network and the IdP's health (for a private CA: \
+                 BFF_CA_FILE); BFF_BOOTSTRAP_TIMEOUT says how long a start waits for it"
+            }
+        }
+    }
+}
+
+/// Fetches the metadata of the server at `base_url`, whose issuer must be `issuer`, code point
+/// for code point.
+///
+/// # Errors
+///
+/// [`DiscoveryError`]; [`DiscoveryError::is_transient`] says whether to ask again.
+pub async fn discover(
+    http: &HttpClient,
+    base_url: &Url,
+    issuer: &str,
+) -> Result<ServerMetadata, DiscoveryError> {
+    let mut tried = Vec::new();
+    for url in well_known_locations(base_url) {
+        let request = http
+            .get(&url)
+            .header(reqwest::header::ACCEPT, "application/json");
+        let answer = http.send(request, None).await?;
+        let location = url.to_string();
+        match answer.status {
+            200 => match ServerMetadata::parse(answer.bytes()) {
+                Ok(metadata) if metadata.issuer == issuer => return Ok(metadata),
+                Ok(metadata) => {
+                    return Err(DiscoveryError::IssuerMismatch {
+                        location,
+                        found: metadata.issuer,
+                        expected: issuer.to_owned(),
+                    });
+                }
+                // A web application may answer any path with its own page.
+                Err(InvalidMetadata::NotAnObject) => {
+                    tried.push(format!("{location} (no JSON)"));
+                }
+                Err(reason) => return Err(DiscoveryError::Malformed { location, reason }),
+            },
+            status @ (429 | 500..) => return Err(DiscoveryError::NotReady { location, status }),
+            status => tried.push(format!("{location} (HTTP {status})")),
+        }
+    }
+    Err(DiscoveryError::NotFound { locations: tried })
+}

@@ -1,0 +1,59 @@
+//! Authenticating at the token endpoint (RFC 6749 §3.2, RFC 7523 §2.2).
+
+use reqwest::Url;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use url::form_urlencoded;
+
+use super::{Answer, HttpClient, SendError};
+use crate::oauth::CLIENT_ASSERTION_TYPE;
+use crate::secret::Secret;
+
+/// Authenticates at one token endpoint.
+#[derive(Clone, Debug)]
+pub struct TokenClient {
+    http: HttpClient,
+    token_endpoint: Url,
+}
+
+impl TokenClient {
+    /// A client of the `token_endpoint` from the IdP's metadata (RFC 8414 §2).
+    pub fn new(http: HttpClient, token_endpoint: Url) -> Self {
+        Self {
+            http,
+            token_endpoint,
+        }
+    }
+
+    /// Redeems an authorization code (RFC 6749 §4.1.3), here always a made-up one: the answer
+    /// tells whether the client was authenticated.
+    ///
+    /// The form always carries `client_id`, which some servers need beside the assertion.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]. Repeat it with a new assertion only: a `jti` is good for one request.
+    pub async fn redeem(
+        &self,
+        code: &str,
+        redirect_uri: Option<&str>,
+        client_id: &str,
+        assertion: &Secret,
+    ) -> Result<Answer, SendError> {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "authorization_code")
+            .append_pair("code", code)
+            .append_pair("client_id", client_id)
+            .append_pair("client_assertion_type", CLIENT_ASSERTION_TYPE)
+            .append_pair("client_assertion", assertion.expose());
+        if let Some(redirect_uri) = redirect_uri {
+            form.append_pair("redirect_uri", redirect_uri);
+        }
+        let request = self
+            .http
+            .post(&self.token_endpoint)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json")
+            .body(form.finish());
+        self.http.send(request, Some(assertion)).await
+    }
+}
