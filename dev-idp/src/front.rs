@@ -1,0 +1,219 @@
+//! What happens to every request before and after its handler: faults, and the record.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use hyper::body::{Frame, SizeHint};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use tower::ServiceExt as _;
+
+use crate::exchange::Exchange;
+use crate::fault::{Endpoint, Fault};
+use crate::provider::{Context, Provider};
+use crate::refusal::{Note, Refusal};
+
+/// Longest request body, in octets.
+const MAX_REQUEST: usize = 64 * 1024;
+/// Longest answer, in octets; no handler comes near it.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// The connection is to be closed without an answer.
+#[derive(Debug)]
+pub(crate) struct Dropped;
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("closed on purpose")
+    }
+}
+
+impl std::error::Error for Dropped {}
+
+/// Answers one request, and records it before the caller can see the answer.
+pub(crate) async fn answer(
+    provider: Arc<Provider>,
+    router: Router,
+    request: Request<Body>,
+) -> Result<Response, Dropped> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_REQUEST).await;
+    let endpoint = Endpoint::of(&parts.method, parts.uri.path());
+    let context = Arc::new(take_faults(&provider, endpoint));
+    let faults = &context.faults;
+    let at = provider.now();
+    let octets = body.as_deref().unwrap_or_default();
+    let mut exchange = Exchange::received(at, endpoint, &parts, octets, faults);
+
+    let response = if let Some(response) = instead(&provider, &context) {
+        response
+    } else if let Ok(body) = body {
+        let mut request = Request::from_parts(parts, Body::from(body));
+        request.extensions_mut().insert(Arc::clone(&context));
+        match router.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    } else {
+        Refusal::of_status(StatusCode::PAYLOAD_TOO_LARGE, false).into_response()
+    };
+    let (mut response, body) = spoil(response, faults).await;
+    response
+        .headers_mut()
+        .insert(header::DATE, http_date(context.now));
+
+    let dropped = faults
+        .iter()
+        .any(|fault| matches!(fault, Fault::DropBefore { .. } | Fault::DropAfter { .. }));
+    exchange.answered((!dropped).then(|| response.status()), &body);
+    exchange.note = response
+        .extensions()
+        .get::<Note>()
+        .map(|note| note.0.clone());
+    provider.journal.record(exchange);
+
+    for fault in faults {
+        if let Fault::Delay { millis, .. } = fault {
+            tokio::time::sleep(Duration::from_millis(*millis)).await;
+        }
+    }
+    if dropped {
+        return Err(Dropped);
+    }
+    *response.body_mut() = if faults
+        .iter()
+        .any(|fault| matches!(fault, Fault::CutBody { .. }))
+    {
+        Body::new(CutBody::of(&body))
+    } else {
+        Body::from(body)
+    };
+    Ok(response)
+}
+
+fn take_faults(provider: &Provider, endpoint: Endpoint) -> Context {
+    let faults = provider.faults.take(endpoint);
+    let mut now = provider.now();
+    for fault in &faults {
+        match fault {
+            Fault::ClockSkew { seconds } => {
+                now = now
+                    .checked_add(SignedDuration::from_secs(*seconds))
+                    .unwrap_or(now);
+            }
+            Fault::ForgetClients => {
+                // The file may be gone as well; what counts is that the memory is.
+                provider.forget_clients().ok();
+            }
+            _ => {}
+        }
+    }
+    Context {
+        endpoint,
+        faults,
+        now,
+    }
+}
+
+/// The answer of a fault that keeps the request from being carried out.
+fn instead(provider: &Provider, context: &Context) -> Option<Response> {
+    context.faults.iter().find_map(|fault| match fault {
+        Fault::DropBefore { .. } => Some(StatusCode::OK.into_response()),
+        Fault::Redirect { .. } => {
+            let elsewhere = format!("{}/elsewhere", provider.base_url);
+            let status = StatusCode::TEMPORARY_REDIRECT;
+            Some((status, [(header::LOCATION, elsewhere)]).into_response())
+        }
+        Fault::Status { status, .. } => {
+            let status = StatusCode::from_u16(*status).ok()?;
+            let at_token = matches!(context.endpoint, Endpoint::Token | Endpoint::Par);
+            let mut response = Refusal::of_status(status, at_token).into_response();
+            let headers = response.headers_mut();
+            match status {
+                StatusCode::SERVICE_UNAVAILABLE => {
+                    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                }
+                StatusCode::METHOD_NOT_ALLOWED => {
+                    headers.insert(header::ALLOW, HeaderValue::from_static("HEAD"));
+                }
+                _ => {}
+            }
+            Some(response)
+        }
+        _ => None,
+    })
+}
+
+/// Applies the faults of an answer; gives its body separately.
+async fn spoil(response: Response, faults: &[Fault]) -> (Response, Bytes) {
+    let failed = !response.status().is_success() && !response.status().is_redirection();
+    let mut response = response;
+    for fault in faults {
+        match fault {
+            Fault::BadGatewayAfter { .. } => {
+                let page = Html("<html><body><h1>502 Bad Gateway</h1></body></html>\n");
+                response = (StatusCode::BAD_GATEWAY, page).into_response();
+            }
+            Fault::EmptyErrors if failed => response = response.status().into_response(),
+            Fault::HtmlErrors if failed => {
+                let status = response.status();
+                let page = Html(format!("<html><body><h1>{status}</h1></body></html>\n"));
+                response = (status, page).into_response();
+            }
+            _ => {}
+        }
+    }
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, MAX_ANSWER).await.unwrap_or_default();
+    (Response::from_parts(parts, Body::empty()), body)
+}
+
+/// RFC 9110 §5.6.7.
+fn http_date(time: Timestamp) -> HeaderValue {
+    let text = time
+        .to_zoned(TimeZone::UTC)
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// A body that promises its whole length and fails half-way.
+struct CutBody {
+    half: Option<Bytes>,
+    promised: u64,
+}
+
+impl CutBody {
+    fn of(body: &Bytes) -> Self {
+        Self {
+            half: Some(body.slice(..body.len() / 2)),
+            promised: body.len() as u64,
+        }
+    }
+}
+
+impl hyper::body::Body for CutBody {
+    type Data = Bytes;
+    type Error = Dropped;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
+        Poll::Ready(Some(match self.half.take() {
+            Some(half) => Ok(Frame::data(half)),
+            None => Err(Dropped),
+        }))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.promised)
+    }
+}

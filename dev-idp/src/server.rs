@@ -1,0 +1,180 @@
+//! The listener and its connections.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::front::{self, Dropped};
+use crate::provider::Provider;
+
+/// Longest time for a request's headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a graceful stop waits for requests under way.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// From where the provider may be reached.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Reach {
+    /// From this machine only.
+    #[default]
+    Loopback,
+    /// Also over private addresses, for it runs in a container.
+    Container,
+}
+
+/// Whether a development identity provider may listen at `address`.
+///
+/// # Errors
+///
+/// It may not; the text says what to do.
+pub fn may_listen(address: IpAddr, reach: Reach) -> Result<(), String> {
+    let private = match address {
+        IpAddr::V4(v4) => v4.is_private(),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    };
+    match reach {
+        _ if address.is_loopback() => Ok(()),
+        Reach::Container if private || address.is_unspecified() => Ok(()),
+        Reach::Loopback if private || address.is_unspecified() => Err(format!(
+            "a development identity provider listens on loopback only, not on {address}; inside a \
+             container say --container"
+        )),
+        _ => Err(format!(
+            "a development identity provider never listens on a public address like {address}"
+        )),
+    }
+}
+
+/// A listener and everything that runs for it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    tasks: TaskTracker,
+    /// No new connections; those that are open finish their request.
+    stop: CancellationToken,
+    /// Everything ends now.
+    kill: CancellationToken,
+}
+
+impl Server {
+    /// Serves `router` on `listener` until stopped or dropped.
+    ///
+    /// # Errors
+    ///
+    /// The listener has no address.
+    pub(crate) fn start(
+        listener: TcpListener,
+        provider: Arc<Provider>,
+        router: Router,
+    ) -> io::Result<Self> {
+        let server = Self {
+            address: listener.local_addr()?,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            kill: CancellationToken::new(),
+        };
+        let tasks = server.tasks.clone();
+        let stop = server.stop.clone();
+        let kill = server.kill.clone();
+        server.tasks.spawn(async move {
+            loop {
+                let stream = tokio::select! {
+                    () = stop.cancelled() => break,
+                    accepted = listener.accept() => accepted,
+                };
+                match stream {
+                    Ok((stream, _)) => {
+                        let connection = Connection {
+                            provider: Arc::clone(&provider),
+                            router: router.clone(),
+                            tasks: tasks.clone(),
+                            stop: stop.clone(),
+                            kill: kill.clone(),
+                        };
+                        tasks.spawn(connection.serve(stream));
+                    }
+                    // Out of file descriptors, most likely: some will be closed soon.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        });
+        Ok(server)
+    }
+
+    /// Finishes the requests under way, for a while, and stops.
+    pub(crate) async fn shutdown(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(GRACE, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            self.kill.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.kill.cancel();
+    }
+}
+
+struct Connection {
+    provider: Arc<Provider>,
+    router: Router,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    kill: CancellationToken,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream) {
+        stream.set_nodelay(true).ok();
+        let service = service_fn(|request: hyper::Request<Incoming>| {
+            let answer = front::answer(
+                Arc::clone(&self.provider),
+                self.router.clone(),
+                request.map(Body::new),
+            );
+            // A task of its own: a caller that hangs up does not undo what it asked for.
+            let kill = self.kill.clone();
+            let task = self
+                .tasks
+                .spawn(async move { kill.run_until_cancelled(answer).await });
+            async move {
+                match task.await {
+                    Ok(Some(answer)) => answer,
+                    Ok(None) | Err(_) => Err(Dropped),
+                }
+            }
+        });
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service)
+        );
+        // An error here is a connection that ended early, which is the caller's affair.
+        tokio::select! {
+            ended = connection.as_mut() => return drop(ended),
+            () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = self.kill.cancelled() => return,
+        }
+        self.kill.run_until_cancelled(connection).await;
+    }
+}
