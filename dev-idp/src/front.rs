@@ -188,6 +188,7 @@ fn http_date(time: Timestamp) -> HeaderValue {
 struct CutBody {
     half: Option<Bytes>,
     promised: u64,
+    flushed: bool,
 }
 
 impl CutBody {
@@ -195,6 +196,7 @@ impl CutBody {
         Self {
             half: Some(body.slice(..body.len() / 2)),
             promised: body.len() as u64,
+            flushed: false,
         }
     }
 }
@@ -205,12 +207,18 @@ impl hyper::body::Body for CutBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut TaskContext<'_>,
+        task: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Dropped>>> {
-        Poll::Ready(Some(match self.half.take() {
-            Some(half) => Ok(Frame::data(half)),
-            None => Err(Dropped),
-        }))
+        if let Some(half) = self.half.take() {
+            return Poll::Ready(Some(Ok(Frame::data(half))));
+        }
+        // hyper writes what it has when a body is not ready, and nothing after an error.
+        if !self.flushed {
+            self.flushed = true;
+            task.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(Dropped)))
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -1,0 +1,161 @@
+//! How the JWK Sets of clients are remembered.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use dev_idp::{DevIdp, JwksCachePolicy};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use support::{Key, Outcome, Registered, World};
+
+/// A world whose provider's clock only moves by hand.
+struct Timed {
+    world: World,
+    client: Registered,
+    seconds: Arc<AtomicI64>,
+    start: Timestamp,
+}
+
+impl Timed {
+    async fn with(policy: JwksCachePolicy) -> Self {
+        let start = Timestamp::now();
+        let seconds = Arc::new(AtomicI64::new(0));
+        let passed = Arc::clone(&seconds);
+        let clock = move || start + SignedDuration::from_secs(passed.load(Ordering::Relaxed));
+        let builder = DevIdp::builder().jwks_cache(policy).clock(clock);
+        let world = World::with(builder).await;
+        let client = world.register().await;
+        Self {
+            world,
+            client,
+            seconds,
+            start,
+        }
+    }
+
+    fn pass(&self, seconds: i64) {
+        self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    async fn accepts(&self, key: &Key) -> bool {
+        let now = self.start + SignedDuration::from_secs(self.seconds.load(Ordering::Relaxed));
+        let claims = self.world.claims_at(&self.client.client_id, now);
+        let outcome: Outcome = self.world.prove_with(&key.assertion(&claims)).await;
+        outcome.is(400, "invalid_grant")
+    }
+
+    fn fetches(&self) -> usize {
+        self.world.idp.fetches().len()
+    }
+}
+
+#[tokio::test]
+async fn by_default_an_unknown_kid_fetches_again_after_a_cooldown() {
+    let timed = Timed::with(JwksCachePolicy::default()).await;
+    let next = Key::new("k2");
+    timed.world.publish(&[&timed.world.key, &next]);
+
+    assert!(timed.accepts(&timed.world.key).await);
+    assert!(!timed.accepts(&next).await);
+    assert_eq!(timed.fetches(), 1);
+
+    timed.pass(1);
+    assert!(timed.accepts(&next).await);
+    assert_eq!(timed.fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_provider_that_honours_max_age_does_not_see_a_new_key_before() {
+    let min = Duration::from_mins(1);
+    let timed = Timed::with(JwksCachePolicy::HonourMaxAge { min }).await;
+    let next = Key::new("k2");
+    timed.world.publish(&[&next]);
+
+    timed.pass(299);
+    assert!(!timed.accepts(&next).await);
+    assert!(timed.accepts(&timed.world.key).await);
+
+    timed.pass(1);
+    assert!(timed.accepts(&next).await);
+    assert!(!timed.accepts(&timed.world.key).await);
+}
+
+#[tokio::test]
+async fn a_fixed_lifetime_ignores_max_age() {
+    let ttl = Duration::from_secs(50);
+    let timed = Timed::with(JwksCachePolicy::FixedTtl(ttl)).await;
+    let next = Key::new("k2");
+    timed.world.publish(&[&next]);
+
+    timed.pass(49);
+    assert!(!timed.accepts(&next).await);
+    timed.pass(1);
+    assert!(timed.accepts(&next).await);
+}
+
+#[tokio::test]
+async fn without_a_cache_each_assertion_fetches() {
+    let timed = Timed::with(JwksCachePolicy::NoCache).await;
+
+    assert!(timed.accepts(&timed.world.key).await);
+    assert!(timed.accepts(&timed.world.key).await);
+
+    assert_eq!(timed.fetches(), 3);
+    assert!(timed.world.idp.fetches()[2].target.ends_with("/jwks.json"));
+}
+
+#[tokio::test]
+async fn an_update_empties_the_cache() {
+    let min = Duration::from_mins(1);
+    let timed = Timed::with(JwksCachePolicy::HonourMaxAge { min }).await;
+    let next = Key::new("k2");
+    timed.world.publish(&[&next]);
+
+    let response = timed
+        .world
+        .put(&timed.client, "client_name", json!("renamed"))
+        .await;
+
+    assert_eq!(response.status(), 200);
+    assert!(timed.accepts(&next).await);
+}
+
+#[tokio::test]
+async fn a_failed_fetch_of_an_expired_set_authenticates_nobody() {
+    let timed = Timed::with(JwksCachePolicy::default()).await;
+    timed.world.publish_status(StatusCode::FOUND);
+
+    timed.pass(300);
+
+    assert!(!timed.accepts(&timed.world.key).await);
+    assert_eq!(timed.world.idp.fetches().pop().unwrap().status, Some(302));
+}
+
+#[test]
+fn a_cache_policy_is_read_from_text() {
+    let seconds = Duration::from_secs;
+    for (text, policy) in [
+        ("none", JwksCachePolicy::NoCache),
+        ("fixed:50", JwksCachePolicy::FixedTtl(seconds(50))),
+        (
+            "honour-max-age:60",
+            JwksCachePolicy::HonourMaxAge { min: seconds(60) },
+        ),
+        ("refetch-on-miss", JwksCachePolicy::default()),
+    ] {
+        assert_eq!(text.parse(), Ok(policy));
+    }
+    assert!("sometimes".parse::<JwksCachePolicy>().is_err());
+    assert!("fixed:soon".parse::<JwksCachePolicy>().is_err());
+}
