@@ -66,7 +66,7 @@ pub(crate) async fn mint(
         "token": token,
         "id": token::fingerprint(&token),
         "label": request.label,
-        "expires_at": grant.expires_at.to_string(),
+        "expires_at": format!("{:.0}", grant.expires_at),
         "max_uses": max_uses,
     });
     provider.registry().initial.insert(&token, grant);

@@ -190,6 +190,8 @@ pub(crate) fn fresh_public_key() -> Result<Value, ErrorStack> {
 
 #[cfg(test)]
 mod tests {
+    use openssl::sign::Signer;
+
     use super::*;
 
     /// A compact JWS split into what is signed and the signature.
@@ -231,6 +233,64 @@ mod tests {
 
         assert!(verifies(key, "ES256", input, &signature));
         assert!(!verifies(key, "ES256", input, &signature[..63]));
+    }
+
+    #[test]
+    fn rsa_signatures_verify_by_their_own_alg_only() {
+        let private = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+        let number = |n: &openssl::bn::BigNumRef| URL_SAFE_NO_PAD.encode(n.to_vec());
+        let rsa = private.rsa().unwrap();
+        let key = json!({"kty": "RSA", "n": number(rsa.n()), "e": number(rsa.e())});
+        let key = key.as_object().unwrap();
+        let sign = |padding: Padding, salt: Option<RsaPssSaltlen>| {
+            let mut signer = Signer::new(MessageDigest::sha256(), &private).unwrap();
+            signer.set_rsa_padding(padding).unwrap();
+            if let Some(salt) = salt {
+                signer.set_rsa_pss_saltlen(salt).unwrap();
+            }
+            signer.sign_oneshot_to_vec(b"input").unwrap()
+        };
+
+        let pkcs1 = sign(Padding::PKCS1, None);
+        let pss = sign(Padding::PKCS1_PSS, Some(RsaPssSaltlen::DIGEST_LENGTH));
+        let long_salt = sign(Padding::PKCS1_PSS, Some(RsaPssSaltlen::MAXIMUM_LENGTH));
+
+        assert!(verifies(key, "RS256", b"input", &pkcs1));
+        assert!(verifies(key, "PS256", b"input", &pss));
+        for (alg, signature) in [
+            ("PS256", &pkcs1),
+            ("RS256", &pss),
+            ("RS384", &pkcs1),
+            ("PS256", &long_salt),
+            ("none", &pkcs1),
+        ] {
+            assert!(!verifies(key, alg, b"input", signature), "{alg}");
+        }
+    }
+
+    #[test]
+    fn the_larger_curves_verify_what_openssl_signs() {
+        for (alg, curve) in [("ES384", &P384), ("ES512", &P521)] {
+            let group = EcGroup::from_curve_name(curve.nid).unwrap();
+            let private = EcKey::generate(&group).unwrap();
+            let (mut x, mut y) = (BigNum::new().unwrap(), BigNum::new().unwrap());
+            let mut context = openssl::bn::BigNumContext::new().unwrap();
+            private
+                .public_key()
+                .affine_coordinates(&group, &mut x, &mut y, &mut context)
+                .unwrap();
+            let width = i32::try_from(curve.octets).unwrap();
+            let padded = |n: &openssl::bn::BigNumRef| n.to_vec_padded(width).unwrap();
+            let hash = openssl::hash::hash((curve.digest)(), b"input").unwrap();
+            let signature = EcdsaSig::sign(&hash, &private).unwrap();
+            let signature = [padded(signature.r()), padded(signature.s())].concat();
+            let encode = |n| URL_SAFE_NO_PAD.encode(padded(n));
+            let key = json!({"kty": "EC", "crv": curve.name, "x": encode(&x), "y": encode(&y)});
+            let key = key.as_object().unwrap();
+
+            assert!(verifies(key, alg, b"input", &signature), "{alg}");
+            assert!(!verifies(key, "ES256", b"input", &signature), "{alg}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::exchange::{Exchange, Journal};
 
-/// Longest time for one fetch, in seconds and fractions.
+/// Longest time for one fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_millis(2500);
 /// Longest JWK Set that is read, in octets.
 const MAX_SET: usize = 64 * 1024;
@@ -108,6 +108,8 @@ impl JwksCache {
             .timeout(FETCH_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            // Clients restart under it; a connection from before would fail a fetch.
+            .pool_max_idle_per_host(0)
             .build()?;
         Ok(Self {
             policy,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -31,6 +32,20 @@ pub enum AudiencePolicy {
     Issuer,
     /// The URL of the endpoint called only, as many servers do.
     Endpoint,
+}
+
+impl FromStr for AudiencePolicy {
+    type Err = &'static str;
+
+    /// Reads `any`, `issuer` or `endpoint`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "any" => Ok(Self::Any),
+            "issuer" => Ok(Self::Issuer),
+            "endpoint" => Ok(Self::Endpoint),
+            _ => Err("expected any, issuer or endpoint"),
+        }
+    }
 }
 
 /// Tells the time; a test moves it.

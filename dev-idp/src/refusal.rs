@@ -37,7 +37,7 @@ impl Refusal {
         Self {
             status,
             error,
-            description: description.into(),
+            description: printable(&description.into()),
             challenge: None,
             note: None,
         }
@@ -83,7 +83,10 @@ impl Refusal {
     /// What a fault answers with this status.
     pub(crate) fn of_status(status: StatusCode, at_token_endpoint: bool) -> Self {
         match status {
-            StatusCode::UNAUTHORIZED if at_token_endpoint => Self::invalid_client("a fault is set"),
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED if at_token_endpoint => Self {
+                status,
+                ..Self::invalid_client("a fault is set")
+            },
             StatusCode::UNAUTHORIZED => Self::invalid_token("the token is not accepted"),
             StatusCode::FORBIDDEN => Self::new(status, "access_denied", "not permitted"),
             StatusCode::NOT_FOUND => Self::new(status, "not_found", "no such resource"),
@@ -131,6 +134,14 @@ impl IntoResponse for Refusal {
         }
         response
     }
+}
+
+/// What may stand in an `error_description`: printable ASCII without `"` and `\` (RFC 6750 §3).
+fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
+        .take(200)
+        .collect()
 }
 
 /// The headers of every answer that holds a credential, and of every error.
