@@ -25,6 +25,7 @@ pub use prover::Subject;
 pub use prover::assertion;
 pub use published::PublishedJwks;
 pub use registrar::Registrar;
+pub use registrar::Rehearsal;
 pub use shutdown::Shutdown;
 pub use shutdown::Signals;
 pub use status::Bootstrap;
@@ -53,6 +54,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Clock,
+    /// Where tasks are spawned, and told to stop.
+    pub shutdown: Shutdown,
 }
 
 /// Why the service cannot start.
@@ -99,6 +102,7 @@ impl App {
             keys,
             metrics: Arc::new(Metrics::new()),
             clock,
+            shutdown: Shutdown::new(),
         })
     }
 

@@ -6,7 +6,10 @@ mod healthcheck;
 mod keys;
 mod mint_iat;
 mod output;
+mod register;
 mod serve;
+mod service;
+mod status;
 
 pub use exit::Exit;
 pub use exit::Failure;
@@ -49,6 +52,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Mints an initial access token at the IdP and prints it, and nothing else.
     MintIat(mint_iat::Arguments),
+    /// Registers or updates the client now, through the running service if there is one.
+    Register(register::Arguments),
+    /// Shows keys, registration and what happened.
+    Status,
     /// Makes, lists or imports signing keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -107,6 +114,8 @@ pub fn main() -> ExitCode {
         None => serve::command(context, &serve::Arguments::default()),
         Some(Command::Serve(arguments)) => serve::command(context, &arguments),
         Some(Command::MintIat(arguments)) => mint_iat::command(&context, &arguments),
+        Some(Command::Register(arguments)) => register::command(&context, &arguments),
+        Some(Command::Status) => status::command(&context),
         Some(Command::Keys(command)) => keys::command(&context, &command),
         Some(Command::Healthcheck(arguments)) => healthcheck::command(&context, &arguments),
         Some(Command::Assertion(arguments)) => assertion::command(&context, &arguments),

@@ -6,6 +6,7 @@ mod jwks;
 mod problem;
 mod server;
 
+pub use admin::describe;
 pub use server::serve;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::app::{App, PublishedJwks};
+use crate::app::{App, PublishedJwks, Registrar};
 use crate::metrics::{self, Metrics};
 
 /// Longest body of a request, in bytes.
@@ -36,10 +37,11 @@ struct AppState {
     app: Arc<App>,
     jwks: watch::Receiver<Arc<PublishedJwks>>,
     metrics: Arc<Metrics>,
+    registrar: Option<Arc<Registrar>>,
 }
 
 /// What anybody may call, and with `admin` also what belongs to the operator.
-pub fn router(app: &Arc<App>, admin: bool) -> Router {
+pub fn router(app: &Arc<App>, registrar: Option<&Arc<Registrar>>, admin: bool) -> Router {
     let router = Router::new()
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/healthz", get(health::healthz))
@@ -50,12 +52,12 @@ pub fn router(app: &Arc<App>, admin: bool) -> Router {
     } else {
         router
     };
-    finish(router, app)
+    finish(router, app, registrar)
 }
 
 /// What belongs to the operator, for a listener of its own.
-pub fn admin_router(app: &Arc<App>) -> Router {
-    finish(operator_routes(app), app)
+pub fn admin_router(app: &Arc<App>, registrar: Option<&Arc<Registrar>>) -> Router {
+    finish(operator_routes(app), app, registrar)
 }
 
 fn operator_routes(app: &Arc<App>) -> Router<AppState> {
@@ -64,12 +66,13 @@ fn operator_routes(app: &Arc<App>) -> Router<AppState> {
         .nest("/admin", admin::routes(app))
 }
 
-fn finish(router: Router<AppState>, app: &Arc<App>) -> Router {
+fn finish(router: Router<AppState>, app: &Arc<App>, registrar: Option<&Arc<Registrar>>) -> Router {
     router
         .with_state(AppState {
             app: Arc::clone(app),
             jwks: app.ledger.published(),
             metrics: Arc::clone(&app.metrics),
+            registrar: registrar.map(Arc::clone),
         })
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(

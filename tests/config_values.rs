@@ -405,10 +405,7 @@ fn settings_without_effect_yet_are_named_if_somebody_changed_them() {
     .unwrap();
 
     assert_eq!(config.dcr.jwks, JwksMode::Value);
-    assert_eq!(
-        config.without_effect_yet(),
-        ["BFF_JWK_MAX_KEYS", "DCR_JWKS"]
-    );
+    assert_eq!(config.without_effect_yet(), ["BFF_JWK_MAX_KEYS"]);
 }
 
 #[test]

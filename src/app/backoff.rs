@@ -5,12 +5,15 @@ use std::time::Duration;
 use openssl::rand::rand_bytes;
 use tokio::time::Instant;
 
+use super::Shutdown;
+
 /// Pauses between tries, doubling from [`Backoff::FIRST`] to [`Backoff::LONGEST`] and spread by
 /// a random half, so that instances that failed together do not come back together.
 #[derive(Debug)]
 pub struct Backoff {
     next: Duration,
     deadline: Option<Instant>,
+    shutdown: Shutdown,
 }
 
 impl Backoff {
@@ -20,19 +23,21 @@ impl Backoff {
     /// The longest pause.
     pub const LONGEST: Duration = Duration::from_secs(30);
 
-    /// Pauses until `limit` is over.
-    pub fn until(limit: Duration) -> Self {
+    /// Pauses until `limit` is over or the service stops.
+    pub fn until(limit: Duration, shutdown: &Shutdown) -> Self {
         Self {
             next: Self::FIRST,
             deadline: Some(Instant::now() + limit),
+            shutdown: shutdown.clone(),
         }
     }
 
-    /// Pauses without an end.
-    pub fn endless() -> Self {
+    /// Pauses until the service stops.
+    pub fn endless(shutdown: &Shutdown) -> Self {
         Self {
             next: Self::FIRST,
             deadline: None,
+            shutdown: shutdown.clone(),
         }
     }
 
@@ -51,8 +56,10 @@ impl Backoff {
                 pause.min(left)
             }
         };
-        tokio::time::sleep(pause).await;
-        true
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = self.shutdown.begun() => false,
+        }
     }
 }
 
@@ -74,7 +81,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn tries_go_on_until_the_limit_and_then_stop() {
         let start = Instant::now();
-        let mut backoff = Backoff::until(Duration::from_mins(1));
+        let mut backoff = Backoff::until(Duration::from_mins(1), &Shutdown::new());
 
         let mut tries = 1;
         while backoff.pause(None).await {
@@ -90,8 +97,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_the_waiting() {
+        let (start, shutdown) = (Instant::now(), Shutdown::new());
+        shutdown.begin();
+
+        assert!(!Backoff::endless(&shutdown).pause(None).await);
+
+        assert!(start.elapsed() < Backoff::FIRST);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_a_time_that_lies_behind_the_limit() {
-        let mut backoff = Backoff::until(Duration::from_secs(10));
+        let mut backoff = Backoff::until(Duration::from_secs(10), &Shutdown::new());
 
         assert!(!backoff.pause(Some(Duration::from_secs(11))).await);
         assert!(backoff.pause(Some(Duration::from_secs(9))).await);

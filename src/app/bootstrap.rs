@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use crate::idp::{ClientError, DiscoveryError, SendError};
+use crate::idp::{AdminError, ClientError, DiscoveryError, SendError};
 use crate::jose::SignError;
 use crate::registration::{Reason, Refused, RefusedBecause};
 use crate::store::CommitError;
@@ -44,6 +44,9 @@ pub enum BootstrapError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// No initial access token could be minted.
+    #[error("no initial access token could be minted")]
+    Mint(#[from] AdminError),
     /// `SKIP_DCR_BOOTSTRAP`, and nothing is stored.
     #[error("there is no stored registration, and registering is switched off")]
     NothingStored,
@@ -146,7 +149,10 @@ impl BootstrapError {
                 RefusedBecause::RateLimit => Class::Unavailable,
                 _ => Class::Configuration,
             },
-            Self::Rejected { .. } => Class::NotAccepted,
+            Self::Rejected { .. } | Self::Mint(AdminError::NotAccepted { .. }) => {
+                Class::NotAccepted
+            }
+            Self::Mint(AdminError::Unreachable(_)) => Class::Unavailable,
             Self::AlgorithmNotOffered { .. }
             | Self::Client(_)
             | Self::Discovery(_)
@@ -155,6 +161,7 @@ impl BootstrapError {
             | Self::TrustAnchors { .. }
             | Self::Plan(Reason::IssuerChanged { .. }) => Class::Configuration,
             Self::Commit(_)
+            | Self::Mint(_)
             | Self::Plan(_)
             | Self::Sign(_)
             | Self::StillThere { .. }
@@ -187,6 +194,7 @@ impl BootstrapError {
                 "set DCR_REGISTRATION_ENDPOINT and OIDC_TOKEN_URL; for plain http in a container \
                  network, BFF_ALLOW_INSECURE_HTTP=true"
             }
+            Self::Mint(error) => error.hint(),
             Self::NothingStored => {
                 "set SKIP_DCR_BOOTSTRAP=false to register, or restore BFF_STATE_DIR from a backup"
             }
@@ -206,16 +214,20 @@ impl BootstrapError {
                 "no initial access token is set: mint one with `bff mint-iat` and set it as DCR_IAT"
             }
             Self::Refused { refused, .. } => refused.hint(),
-            Self::Rejected { fetched: false, .. } => {
+            Self::Rejected {
+                fetched: false,
+                fresh: true,
+                ..
+            } => {
                 "nobody has fetched our JWK Set since this start: the IdP probably cannot or will \
                  not reach BFF_BASE_URL (or DCR_JWKS_URI); make it reachable from the IdP's host, \
                  or set DCR_JWKS=value"
             }
             Self::Rejected { fresh: false, .. } => {
                 "authentication method, private key and published JWK Set must be one pair: check \
-                 that the client still exists at the IdP and that BFF_KEYS_DIR and BFF_STATE_DIR \
-                 are from the same time; if the client is gone, mint a token with `bff mint-iat` \
-                 and set DCR_IAT with DCR_FORCE_REPLACE=true"
+                 that the client still exists at the IdP, that the IdP can reach the JWK Set, and \
+                 that BFF_KEYS_DIR and BFF_STATE_DIR are from the same time; if the client is gone, \
+                 mint a token with `bff mint-iat` and set DCR_IAT with DCR_FORCE_REPLACE=true"
             }
             Self::Rejected { .. } => {
                 "authentication method, private key and published JWK Set must be one pair: see \

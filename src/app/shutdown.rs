@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +39,24 @@ impl Shutdown {
     /// Spawns a task that the end waits for.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
+    }
+
+    /// Runs `work` to its end, even if whoever waits for it goes away: what talks to the IdP
+    /// must not be cut off between a request and its answer.
+    pub async fn see_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let (sender, receiver) = oneshot::channel();
+        self.spawn(async move {
+            // Nobody waits any more: the work was done all the same.
+            drop(sender.send(work.await));
+        });
+        match receiver.await {
+            Ok(result) => result,
+            // The task was aborted, and with it everything that waits here.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Asks everything to come to an end.

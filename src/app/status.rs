@@ -2,9 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Proof;
+use crate::registration::Drift;
 
 /// What is known of the service's condition; calls nobody.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub struct Status {
 struct Inner {
     bootstrap: Bootstrap,
     proof: Option<Proof>,
+    drift: Option<(Drift, Timestamp)>,
 }
 
 /// How far the registration has come.
@@ -65,6 +68,7 @@ impl Status {
             inner: Mutex::new(Inner {
                 bootstrap,
                 proof: None,
+                drift: None,
             }),
         }
     }
@@ -79,6 +83,11 @@ impl Status {
         self.read().proof
     }
 
+    /// What had drifted when the IdP was last asked, and when that was.
+    pub fn drift(&self) -> Option<(Drift, Timestamp)> {
+        self.read().drift
+    }
+
     /// Whether there is an active published key and a usable registration.
     pub fn is_ready(&self) -> bool {
         matches!(self.bootstrap(), Bootstrap::Off | Bootstrap::Ready)
@@ -90,6 +99,10 @@ impl Status {
 
     pub(super) fn set_proof(&self, proof: Proof) {
         self.change(|inner| inner.proof = Some(proof));
+    }
+
+    pub(super) fn set_drift(&self, drift: Drift, checked_at: Timestamp) {
+        self.change(|inner| inner.drift = Some((drift, checked_at)));
     }
 
     fn read(&self) -> Inner {

@@ -1,10 +1,8 @@
 //! `bff healthcheck`: for an image without curl.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
 use clap::Args;
 
-use super::{Context, Exit, Failure, block_on, output};
+use super::{Context, Exit, Failure, block_on, output, service};
 use crate::config::ListenConfig;
 use crate::idp::HttpClient;
 
@@ -24,7 +22,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
         ..failure
     })?;
     let path = if arguments.live { "livez" } else { "readyz" };
-    let url = format!("http://{}/{path}", reachable(config.listen));
+    let url = format!("http://{}/{path}", service::reachable(config.listen));
     let client =
         HttpClient::new(None).map_err(|error| failed(error.into(), "see the cause of it"))?;
     let answer = block_on(client.probe(&url))?.map_err(|error| {
@@ -39,14 +37,4 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     output::note(answer.body.expose());
     let error = anyhow::anyhow!("{url} answers HTTP {}", answer.status);
     Err(failed(error, "/healthz and the log say what is missing"))
-}
-
-/// Where a listener can be called from its own machine.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use super::{Context, Exit, Failure, block_on, output};
 use crate::app::http_client;
 use crate::config::MintConfig;
-use crate::idp::{AdminClient, MintError, TokenWish};
+use crate::idp::{AdminClient, AdminError, TokenWish};
 use crate::secret::Secret;
 use crate::store::write_private_file;
 
@@ -107,12 +107,12 @@ fn exists(path: &std::path::Path) -> Failure {
     )
 }
 
-impl From<MintError> for Failure {
-    fn from(error: MintError) -> Self {
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
         let exit = match &error {
-            MintError::NotAccepted { .. } => Exit::NotAccepted,
-            MintError::Unreachable(_) => Exit::Unavailable,
-            MintError::Refused { status, .. } if *status >= 500 => Exit::Unavailable,
+            AdminError::NotAccepted { .. } => Exit::NotAccepted,
+            AdminError::Unreachable(_) => Exit::Unavailable,
+            AdminError::Refused { status, .. } if *status >= 500 => Exit::Unavailable,
             _ => Exit::Failure,
         };
         let hint = error.hint();

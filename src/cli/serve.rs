@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::{Context, Exit, Failure, block_on_all};
-use crate::app::{App, Backoff, Registrar, Shutdown, Signals};
+use crate::app::{App, Backoff, Registrar, Signals};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
@@ -34,7 +34,7 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where the listener of `/admin` is, if it has one of its own.
     pub admin_address: Option<SocketAddr>,
-    shutdown: Shutdown,
+    registrar: Option<Arc<Registrar>>,
 }
 
 pub(super) fn command(mut context: Context, arguments: &Arguments) -> Result<(), Failure> {
@@ -93,7 +93,11 @@ async fn until_a_signal(config: Config) -> Result<(), Failure> {
 pub async fn run(config: Config, clock: Clock) -> Result<Running, Failure> {
     announce(&config);
     let app = Arc::new(App::open(config, clock).await?);
-    let shutdown = Shutdown::new();
+    let idp = app.config.idp.clone().filter(|_| app.config.dcr.enabled);
+    let registrar = match idp {
+        Some(idp) => Some(Arc::new(Registrar::new(Arc::clone(&app), idp)?)),
+        None => None,
+    };
     let listen = &app.config.listen;
     let public = bind("BFF_LISTEN", listen.listen).await?;
     let operator = match listen.admin_listen {
@@ -102,11 +106,12 @@ pub async fn run(config: Config, clock: Clock) -> Result<Running, Failure> {
     };
     let address = public.local_addr()?;
     let admin_address = operator.as_ref().map(TcpListener::local_addr).transpose()?;
-    let router = http::router(&app, operator.is_none());
-    shutdown.spawn(http::serve(public, router, shutdown.clone()));
+    let stop = &app.shutdown;
+    let router = http::router(&app, registrar.as_ref(), operator.is_none());
+    stop.spawn(http::serve(public, router, stop.clone()));
     if let Some(operator) = operator {
-        let router = http::admin_router(&app);
-        shutdown.spawn(http::serve(operator, router, shutdown.clone()));
+        let router = http::admin_router(&app, registrar.as_ref());
+        stop.spawn(http::serve(operator, router, stop.clone()));
     }
     app.serving().await?;
     tracing::info!(
@@ -118,58 +123,68 @@ pub async fn run(config: Config, clock: Clock) -> Result<Running, Failure> {
         app,
         address,
         admin_address,
-        shutdown,
+        registrar,
     })
 }
 
 impl Running {
     /// Registers and proves the key; returns when that is done, or has failed for good.
     ///
-    /// With `ALLOW_BOOTSTRAP_FAILURE` what is transient is tried for as long as it takes.
+    /// With `ALLOW_BOOTSTRAP_FAILURE` what is transient is tried for as long as it takes. The
+    /// work goes on to a safe point even if this future is dropped.
     ///
     /// # Errors
     ///
     /// The failure, which the log has told if the service goes on.
     pub async fn bootstrap(&self) -> Result<(), Failure> {
-        let dcr = &self.app.config.dcr;
-        let Some(idp) = self.app.config.idp.clone().filter(|_| dcr.enabled) else {
+        let Some(registrar) = self.registrar.clone() else {
             tracing::info!("Registration is off (DCR_ENABLED): only the keys are served");
             return Ok(());
         };
-        let registrar = Registrar::new(Arc::clone(&self.app), idp)?;
-        let mut pause = Backoff::endless();
-        loop {
-            let error = match registrar
-                .bootstrap(Backoff::until(dcr.bootstrap_timeout))
-                .await
-            {
-                Ok(()) => {
-                    tracing::info!("Ready");
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
-            let again = dcr.allow_failure && error.is_transient();
-            let failure = Failure::from(error);
-            if !dcr.allow_failure {
-                return Err(failure);
-            }
-            let failure = failure.log();
-            if !again {
-                tracing::warn!(
-                    "Going on without a usable registration (ALLOW_BOOTSTRAP_FAILURE): the keys \
-                     are served, and nothing is tried until a restart"
-                );
-                return Err(failure);
-            }
-            pause.pause(None).await;
-        }
+        let app = Arc::clone(&self.app);
+        self.app
+            .shutdown
+            .see_through(async move { keep_trying(&app, &registrar).await })
+            .await
     }
 
     /// Stops: lets requests at hand finish, for [`Shutdown::GRACE`] at most or until
     /// `impatience` completes. Says whether all of them did.
+    ///
+    /// [`Shutdown::GRACE`]: crate::app::Shutdown::GRACE
     pub async fn stop(self, impatience: impl Future<Output = ()>) -> bool {
-        self.shutdown.finish(impatience).await
+        self.app.shutdown.finish(impatience).await
+    }
+}
+
+async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), Failure> {
+    let dcr = &app.config.dcr;
+    let mut pause = Backoff::endless(&app.shutdown);
+    loop {
+        let backoff = Backoff::until(dcr.bootstrap_timeout, &app.shutdown);
+        let error = match registrar.bootstrap(backoff).await {
+            Ok(()) => {
+                tracing::info!("Ready");
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let again = dcr.allow_failure && error.is_transient();
+        let failure = Failure::from(error);
+        if !dcr.allow_failure {
+            return Err(failure);
+        }
+        let failure = failure.log();
+        if !again {
+            tracing::warn!(
+                "Going on without a usable registration (ALLOW_BOOTSTRAP_FAILURE): the keys are \
+                 served, and nothing is tried until a restart or `bff register`"
+            );
+            return Err(failure);
+        }
+        if !pause.pause(None).await {
+            return Err(failure);
+        }
     }
 }
 

@@ -110,10 +110,10 @@ settings! {
     DCR_SCOPE "" Plain Now "`scope`.";
     OIDC_SCOPES "" Plain Now "Another name of `DCR_SCOPE`.";
     DCR_GRANT_TYPES "authorization_code" Plain Now "`grant_types`.";
-    DCR_REDIRECT_UPDATE_MODE "auto" Plain Later "How changed redirect URIs are updated: `auto`, `replace`, `merge` or `none`.";
-    DCR_ROTATION_SAFE "false" Plain Later "`true` means `DCR_REDIRECT_UPDATE_MODE=merge`.";
+    DCR_REDIRECT_UPDATE_MODE "auto" Plain Now "How changed redirect URIs are updated: `auto`, `replace`, `merge` or `none`.";
+    DCR_ROTATION_SAFE "false" Plain Now "`true` means `DCR_REDIRECT_UPDATE_MODE=merge`.";
     DCR_FORCE_REPLACE "false" Plain Now "Replace the client, once per `DCR_IAT`.";
-    DCR_JWKS "uri" Plain Later "`uri` registers `jwks_uri`, `value` registers `jwks`.";
+    DCR_JWKS "uri" Plain Now "`uri` registers `jwks_uri`, `value` registers `jwks`.";
     DCR_EXTRA_METADATA "" Plain Now "A JSON object merged into the registration request.";
     DCR_SOFTWARE_STATEMENT "" Secret Now "Software statement (RFC 7591 §2.3).";
     MS_BFF_TOKEN_AUTH_METHOD "private_key_jwt" Plain Now "The one authentication method that is supported.";

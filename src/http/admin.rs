@@ -1,27 +1,31 @@
 //! What the operator asks and orders.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use openssl::memcmp;
 use openssl::sha::sha256;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::AppState;
 use super::problem::Problem;
-use crate::app::App;
+use crate::app::{App, Backoff, BootstrapError, Class, Registrar};
 use crate::keyring::Ring;
-use crate::registration::{Attempt, Registered};
+use crate::registration::{Attempt, Orphan, Registered};
+use crate::store;
 
 /// The routes below `/admin`, each behind the administrator's token.
 pub(super) fn routes(app: &Arc<App>) -> Router<AppState> {
     Router::new()
         .route("/status", get(status))
+        .route("/register", post(register))
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(from_fn_with_state(Arc::clone(app), authorize))
 }
@@ -74,17 +78,33 @@ fn same(given: &str, token: &str) -> bool {
 
 /// Where everything stands; no secrets.
 async fn status(State(app): State<Arc<App>>) -> Json<Value> {
-    let state = app.ledger.state();
-    Json(without_nulls(json!({
+    let drift = app.status.drift();
+    let seen = without_nulls(json!({
+        "last_checked_at": drift.as_ref().map(|(_, checked_at)| checked_at),
+        "drift": drift.as_ref().map(|(drift, _)| drift),
+    }));
+    let mut status = describe(&app.ledger.state(), seen);
+    if let (Value::Object(members), Some(proof)) = (&mut status, app.status.proof()) {
+        members.insert("proof".to_owned(), json!(proof));
+    }
+    Json(status)
+}
+
+/// The answer of `GET /admin/status` as far as the state tells; `seen` is what else is known of
+/// the registration.
+pub fn describe(state: &store::State, seen: Value) -> Value {
+    let orphan = |orphan: &Orphan| json!({"issuer": orphan.issuer, "client_id": orphan.client_id, "since": orphan.since});
+    let mut registration = registration(state.registration.as_ref(), state.attempt.as_ref());
+    if let (Value::Object(members), Value::Object(seen)) = (&mut registration, seen) {
+        members.extend(seen);
+    }
+    json!({
         "keys": state.ring.as_ref().map(keys).unwrap_or_default(),
         "rotation": {"phase": "steady"},
-        "registration": registration(state.registration.as_ref(), state.attempt.as_ref()),
-        "orphans": state.orphans.iter().map(|orphan| json!({
-            "issuer": orphan.issuer, "client_id": orphan.client_id, "since": orphan.since,
-        })).collect::<Vec<_>>(),
-        "proof": app.status.proof(),
+        "registration": registration,
+        "orphans": state.orphans.iter().map(orphan).collect::<Vec<_>>(),
         "journal": state.journal,
-    })))
+    })
 }
 
 fn keys(ring: &Ring) -> Vec<Value> {
@@ -104,15 +124,81 @@ fn keys(ring: &Ring) -> Vec<Value> {
 
 fn registration(registered: Option<&Registered>, attempt: Option<&Attempt>) -> Value {
     match (registered, attempt) {
-        (Some(registered), _) => json!({
+        (Some(registered), _) => without_nulls(json!({
             "state": if registered.management.is_some() { "registered" } else { "unmanageable" },
             "issuer": registered.issuer,
             "client_id": registered.client_id,
             "registered_at": registered.registered_at,
+            "gone_since": registered.gone_since,
+        })),
+        (None, Some(attempt)) => json!({
+            "state": "attempt", "issuer": attempt.issuer, "started_at": attempt.started_at,
         }),
-        (None, Some(attempt)) => json!({"state": "attempt", "issuer": attempt.issuer}),
         (None, None) => json!({"state": "none"}),
     }
+}
+
+#[derive(Deserialize)]
+struct RegisterQuery {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Runs the bootstrap again now, or says what it would do.
+async fn register(
+    State(app): State<Arc<App>>,
+    State(registrar): State<Option<Arc<Registrar>>>,
+    Query(query): Query<RegisterQuery>,
+) -> Response {
+    let Some(registrar) = registrar else {
+        let problem = Problem {
+            status: StatusCode::CONFLICT,
+            detail: "registration is off: set DCR_ENABLED and IDP_BASE_URL, then restart"
+                .to_owned(),
+        };
+        return problem.into_response();
+    };
+    tracing::info!(
+        dry_run = query.dry_run,
+        "Audit: registration ordered through /admin/register"
+    );
+    let shutdown = app.shutdown.clone();
+    if query.dry_run {
+        let rehearsal = shutdown.see_through(async move { registrar.rehearse().await });
+        return match rehearsal.await {
+            Ok(rehearsal) => Json(rehearsal).into_response(),
+            Err(error) => failed(&error),
+        };
+    }
+    let backoff = Backoff::until(app.config.dcr.bootstrap_timeout, &shutdown);
+    let bootstrap = shutdown.see_through(async move { registrar.bootstrap(backoff).await });
+    match tokio::time::timeout(PATIENCE, bootstrap).await {
+        Ok(Ok(())) => {
+            let state = app.ledger.state();
+            let registered = state.registration.as_ref();
+            Json(registration(registered, state.attempt.as_ref())).into_response()
+        }
+        Ok(Err(error)) => failed(&error),
+        Err(_) => {
+            let body = json!({"state": "running", "see": "/admin/status"});
+            (StatusCode::ACCEPTED, Json(body)).into_response()
+        }
+    }
+}
+
+/// How long an order is waited for before it is said to be under way; below the time limit of
+/// a request.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+fn failed(error: &BootstrapError) -> Response {
+    let problem = Problem {
+        status: match error.class() {
+            Class::Unavailable => StatusCode::BAD_GATEWAY,
+            Class::Failure | Class::NotAccepted | Class::Configuration => StatusCode::CONFLICT,
+        },
+        detail: format!("{}; {}", error.chain(), error.hint()),
+    };
+    problem.into_response()
 }
 
 fn without_nulls(mut value: Value) -> Value {

@@ -37,10 +37,19 @@ pub struct MintedToken {
     pub expires: Option<String>,
 }
 
-/// Why no token was minted.
+/// A fresh registration access token (RFC 7592 §3), with its URI where the IdP says it.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The token.
+    pub token: Secret,
+    /// `registration_client_uri`.
+    pub uri: Option<String>,
+}
+
+/// Why there is no token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum MintError {
+pub enum AdminError {
     /// The IdP answered something else than a token.
     #[error("{url} answered HTTP {status}, but no token")]
     NoToken {
@@ -72,7 +81,7 @@ pub enum MintError {
     Unreachable(#[from] SendError),
 }
 
-impl MintError {
+impl AdminError {
     /// What an operator can do now.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -110,11 +119,11 @@ impl AdminClient {
     ///
     /// # Errors
     ///
-    /// [`MintError`]. After [`MintError::Unreachable`] a token may exist, which expires.
+    /// [`AdminError`]. After [`AdminError::Unreachable`] a token may exist that nobody has.
     pub async fn mint_initial_access_token(
         &self,
         wish: &TokenWish,
-    ) -> Result<MintedToken, MintError> {
+    ) -> Result<MintedToken, AdminError> {
         let mut body = Map::new();
         if let Some(label) = &wish.label {
             body.insert("label".to_owned(), json!(label));
@@ -126,7 +135,38 @@ impl AdminClient {
             body.insert("max_uses".to_owned(), json!(max_uses));
             body.insert("max_usages".to_owned(), json!(max_uses));
         }
-        let url = self.url("dcr/initial-access-tokens");
+        let body = self
+            .post(self.url("dcr/initial-access-tokens"), body)
+            .await?;
+        let token = body.text(&["token", "initial_access_token", "iat"])?;
+        Ok(MintedToken {
+            token: InitialAccessToken(Secret::new(token)),
+            expires: body.text(&["expires_at"]).ok(),
+        })
+    }
+
+    /// Renews the registration access token of a client: the one before is void then.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub async fn renew_registration_access_token(
+        &self,
+        client_id: &str,
+    ) -> Result<Renewed, AdminError> {
+        let mut url = self.url("dcr/clients");
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(client_id).push("tokens");
+        }
+        let body = self.post(url, Map::new()).await?;
+        let token = body.text(&["registration_access_token", "token"])?;
+        Ok(Renewed {
+            token: Secret::new(token),
+            uri: body.text(&["registration_client_uri"]).ok(),
+        })
+    }
+
+    async fn post(&self, url: Url, body: Map<String, Value>) -> Result<Body, AdminError> {
         let request = self
             .http
             .post(&url)
@@ -135,25 +175,16 @@ impl AdminClient {
             .bearer_auth(self.token.expose())
             .body(Value::Object(body).to_string());
         let answer = self.http.send(request, Some(&self.token)).await?;
-
         let (url, status) = (url.to_string(), answer.status);
         match status {
-            200 | 201 => {
-                let body: Value = serde_json::from_slice(answer.bytes()).unwrap_or_default();
-                let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-                let token = ["token", "initial_access_token", "iat"]
-                    .into_iter()
-                    .find_map(text)
-                    .filter(|token| !token.is_empty())
-                    .ok_or(MintError::NoToken { url, status })?;
-                Ok(MintedToken {
-                    token: InitialAccessToken(Secret::new(token)),
-                    expires: text("expires_at"),
-                })
-            }
-            401 | 403 => Err(MintError::NotAccepted { url, status }),
-            204..=399 => Err(MintError::NoToken { url, status }),
-            _ => Err(MintError::Refused {
+            200 | 201 => Ok(Body {
+                members: serde_json::from_slice(answer.bytes()).unwrap_or_default(),
+                url,
+                status,
+            }),
+            401 | 403 => Err(AdminError::NotAccepted { url, status }),
+            202..=399 => Err(AdminError::NoToken { url, status }),
+            _ => Err(AdminError::Refused {
                 url,
                 status,
                 error: OAuthError::parse(answer.bytes()),
@@ -165,5 +196,26 @@ impl AdminClient {
         let mut url = self.base_url.clone();
         url.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
         url
+    }
+}
+
+/// A JSON answer, with what to say if it does not hold what it should.
+struct Body {
+    members: Value,
+    url: String,
+    status: u16,
+}
+
+impl Body {
+    fn text(&self, names: &[&str]) -> Result<String, AdminError> {
+        names
+            .iter()
+            .find_map(|name| self.members.get(name).and_then(Value::as_str))
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+            .ok_or_else(|| AdminError::NoToken {
+                url: self.url.clone(),
+                status: self.status,
+            })
     }
 }

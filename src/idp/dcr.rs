@@ -1,14 +1,15 @@
 //! Registering and managing the client (RFC 7591 §3, RFC 7592 §2).
 
 use jiff::Timestamp;
-use reqwest::Url;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{RequestBuilder, Url};
+use serde_json::Value;
 
-use super::{Answer, HttpClient, SendError};
+use super::{HttpClient, SendError};
 use crate::oauth::{ClientMetadata, InitialAccessToken, Management};
 use crate::registration::RawAnswer;
 
-/// Registers at one IdP.
+/// Registers at one IdP (RFC 7591 §3).
 #[derive(Clone, Debug)]
 pub struct DcrClient {
     http: HttpClient,
@@ -40,13 +41,8 @@ impl DcrClient {
         iat: Option<InitialAccessToken>,
         now: impl Fn() -> Timestamp,
     ) -> Result<RawAnswer, (SendError, Option<InitialAccessToken>)> {
-        let body = serde_json::to_vec(metadata).unwrap_or_default();
-        let mut request = self
-            .http
-            .post(&self.registration_endpoint)
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/json")
-            .body(body);
+        let mut request = json(self.http.post(&self.registration_endpoint), metadata)
+            .header(ACCEPT, "application/json");
         if let Some(InitialAccessToken(iat)) = &iat {
             request = request.bearer_auth(iat.expose());
         }
@@ -57,18 +53,89 @@ impl DcrClient {
             Err(error) => Err((error, None)),
         }
     }
+}
 
-    /// Deletes a client (RFC 7592 §2.3).
+/// Manages one client where the IdP lets it (RFC 7592 §2).
+#[derive(Clone, Debug)]
+pub struct ManagementClient {
+    http: HttpClient,
+    management: Management,
+}
+
+impl ManagementClient {
+    /// A client of the `registration_client_uri` in `management`, which is used exactly as it
+    /// was given; its token goes nowhere else.
+    pub fn new(http: HttpClient, management: Management) -> Self {
+        Self { http, management }
+    }
+
+    /// Reads the registration (RFC 7592 §2.1). The answer can bring a new token, and the old
+    /// one is then void.
     ///
     /// # Errors
     ///
-    /// [`SendError`].
-    pub async fn delete(&self, management: &Management) -> Result<Answer, SendError> {
-        let request = self
-            .http
-            .delete(&management.uri)
-            .header(ACCEPT, "application/json")
-            .bearer_auth(management.token.expose());
-        self.http.send(request, Some(&management.token)).await
+    /// [`SendError`]; after [`SendError::Unknown`] the token may be void.
+    pub async fn read(&self, now: impl Fn() -> Timestamp) -> Result<RawAnswer, SendError> {
+        let request = self.http.get(&self.management.uri);
+        self.send(request, now).await
     }
+
+    /// Replaces the registration by `body`, which has to be complete (RFC 7592 §2.2). The
+    /// answer can bring a new token, and the old one is then void.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; after [`SendError::Unknown`] the update may be done and the token void.
+    pub async fn update(
+        &self,
+        body: &ClientMetadata,
+        now: impl Fn() -> Timestamp,
+    ) -> Result<RawAnswer, SendError> {
+        self.send(json(self.http.put(&self.management.uri), body), now)
+            .await
+    }
+
+    /// Like [`ManagementClient::update`], for servers that know the method `PATCH` only.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ManagementClient::update`].
+    pub async fn patch(
+        &self,
+        body: &ClientMetadata,
+        now: impl Fn() -> Timestamp,
+    ) -> Result<RawAnswer, SendError> {
+        self.send(json(self.http.patch(&self.management.uri), body), now)
+            .await
+    }
+
+    /// Deletes the client (RFC 7592 §2.3).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`]; after [`SendError::Unknown`] it may be gone.
+    pub async fn delete(&self, now: impl Fn() -> Timestamp) -> Result<RawAnswer, SendError> {
+        let request = self.http.delete(&self.management.uri);
+        self.send(request, now).await
+    }
+
+    async fn send(
+        &self,
+        request: RequestBuilder,
+        now: impl Fn() -> Timestamp,
+    ) -> Result<RawAnswer, SendError> {
+        let token = &self.management.token;
+        let request = request
+            .header(ACCEPT, "application/json")
+            .bearer_auth(token.expose());
+        // The answer may repeat the token as the one that is valid, so it is not blotted out.
+        let answer = self.http.send(request, None).await?;
+        Ok(RawAnswer::new(answer.status, answer.bytes(), now()))
+    }
+}
+
+fn json(request: RequestBuilder, body: &ClientMetadata) -> RequestBuilder {
+    request
+        .header(CONTENT_TYPE, "application/json")
+        .body(Value::Object(body.0.clone()).to_string())
 }

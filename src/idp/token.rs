@@ -39,21 +39,23 @@ impl TokenClient {
         client_id: &str,
         assertion: &Secret,
     ) -> Result<Answer, SendError> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "authorization_code")
-            .append_pair("code", code)
-            .append_pair("client_id", client_id)
-            .append_pair("client_assertion_type", CLIENT_ASSERTION_TYPE)
-            .append_pair("client_assertion", assertion.expose());
-        if let Some(redirect_uri) = redirect_uri {
-            form.append_pair("redirect_uri", redirect_uri);
-        }
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("client_id", client_id),
+            ("client_assertion_type", CLIENT_ASSERTION_TYPE),
+            ("client_assertion", assertion.expose()),
+        ];
+        form.extend(redirect_uri.map(|redirect_uri| ("redirect_uri", redirect_uri)));
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
         let request = self
             .http
             .post(&self.token_endpoint)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
-            .body(form.finish());
+            .body(form);
         self.http.send(request, Some(assertion)).await
     }
 }

@@ -106,12 +106,24 @@ impl HttpClient {
         self.send(self.client.get(url), None).await
     }
 
+    pub(super) fn plain(&self, method: reqwest::Method, url: &str) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
     pub(super) fn get(&self, url: &Url) -> RequestBuilder {
         self.client.get(url.clone())
     }
 
     pub(super) fn post(&self, url: &Url) -> RequestBuilder {
         self.client.post(url.clone())
+    }
+
+    pub(super) fn put(&self, url: &Url) -> RequestBuilder {
+        self.client.put(url.clone())
+    }
+
+    pub(super) fn patch(&self, url: &Url) -> RequestBuilder {
+        self.client.patch(url.clone())
     }
 
     pub(super) fn delete(&self, url: &Url) -> RequestBuilder {

@@ -138,6 +138,8 @@ fn granted(
         granted: information.metadata,
         registered_at,
         tokens: attempt.token.iter().cloned().collect(),
+        unconfirmed: None,
+        gone_since: None,
     };
     if method_fits {
         Judgement::Granted {

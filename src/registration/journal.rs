@@ -32,6 +32,8 @@ pub enum Event {
     AttemptAbandoned,
     /// A client was found to exist after all, by its wished identifier and our key.
     ClientFound,
+    /// The IdP knows neither the client nor its token any more.
+    ClientGone,
     /// A client was deleted (RFC 7592 §2.3).
     Deleted,
     /// A key was made or imported.
@@ -42,8 +44,16 @@ pub enum Event {
     Refused,
     /// A client was registered.
     Registered,
+    /// The registration was changed (RFC 7592 §2.2).
+    Updated,
     /// A registration was sent, and nobody knows what came of it.
     OutcomeUnknown,
+    /// An initial access token was minted.
+    TokenMinted,
+    /// A registration access token was renewed.
+    TokenRenewed,
+    /// The means to change the registration are gone.
+    Unmanageable,
 }
 
 impl Journal {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Attempt, Registered, TokenFingerprint};
+use super::{Attempt, Drift, Registered, TokenFingerprint};
 
 /// What there is to spend and to obey, beside what is stored and what is desired.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Means<'a> {
     pub token: Option<&'a TokenFingerprint>,
     /// `DCR_FORCE_REPLACE`.
     pub force_replace: bool,
+    /// What the stored client has drifted from.
+    pub drift: Drift,
 }
 
 /// What to do.
@@ -26,6 +28,8 @@ pub enum Plan {
     Register,
     /// Take a new client in place of the stored one.
     Replace(ReplaceOrder),
+    /// Change the stored client (RFC 7592 §2.2).
+    Update(Drift),
     /// Do nothing, because only an operator can decide.
     Refuse(Reason),
 }
@@ -43,6 +47,13 @@ pub enum ReplaceOrder {
 /// Why nothing can be done without an operator.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Reason {
+    /// The IdP knows neither the stored client nor its token any more.
+    ClientGone {
+        /// The client.
+        client_id: String,
+        /// Where it was known.
+        issuer: String,
+    },
     /// The stored client is known at another issuer.
     IssuerChanged {
         /// Where it is known.
@@ -62,7 +73,9 @@ pub enum Reason {
 /// Decides what to do, from what is stored and what there is to spend.
 ///
 /// An unfinished `attempt` may have made a client, so it is never simply repeated: only a
-/// token other than the one it was sent with, which an operator has put there, leads on.
+/// token other than the one it was sent with, which an operator has put there, leads on. The
+/// same goes for a client that is gone. A drift that cannot be mended is no reason to do
+/// anything.
 pub fn plan(registered: Option<&Registered>, attempt: Option<&Attempt>, means: &Means<'_>) -> Plan {
     if let Some(registered) = registered {
         if registered.issuer != means.issuer {
@@ -75,8 +88,18 @@ pub fn plan(registered: Option<&Registered>, attempt: Option<&Attempt>, means: &
             !registered.tokens.contains(token)
                 && attempt.is_none_or(|attempt| attempt.token.as_ref() != Some(token))
         });
-        return if means.force_replace && fresh {
+        let gone = registered.gone_since.is_some();
+        return if fresh && gone {
+            Plan::Replace(ReplaceOrder::RegisterFirst)
+        } else if fresh && means.force_replace {
             Plan::Replace(order(registered, means))
+        } else if gone {
+            Plan::Refuse(Reason::ClientGone {
+                client_id: registered.client_id.clone(),
+                issuer: registered.issuer.clone(),
+            })
+        } else if registered.management.is_some() && !means.drift.is_empty() {
+            Plan::Update(means.drift.clone())
         } else {
             Plan::Nothing
         };
@@ -105,6 +128,10 @@ impl Reason {
     /// What an operator can do now.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::ClientGone { .. } => {
+                "see at the IdP what became of it; to register a new client in its place, mint a \
+                 fresh token with `bff mint-iat` and set it as DCR_IAT"
+            }
             Self::IssuerChanged { .. } => {
                 "if the IdP only has a new address, set OIDC_ISSUER to the stored issuer; for \
                  another IdP, give this service an empty BFF_STATE_DIR and a new DCR_IAT"
@@ -120,6 +147,11 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ClientGone { client_id, issuer } => write!(
+                f,
+                "{issuer} knows neither client `{client_id}` nor its registration access token \
+                 any more"
+            ),
             Self::IssuerChanged { stored, configured } => write!(
                 f,
                 "the stored client is registered at {stored}, but the configuration names \
@@ -146,6 +178,7 @@ mod tests {
 
     use super::*;
     use crate::oauth::{ClientMetadata, InitialAccessToken, Management};
+    use crate::registration::Drifted;
     use crate::secret::Secret;
 
     const ISSUER: &str = "https://idp.example";
@@ -215,6 +248,7 @@ mod tests {
                 client_id: None,
                 token,
                 force_replace,
+                drift: Drift::default(),
             };
             let case = format!("{registered:?} {attempt:?} {means:?}");
             assert_eq!(
@@ -249,6 +283,7 @@ mod tests {
             client_id: Some("c1"),
             token: Some(&t2),
             force_replace: true,
+            drift: Drift::default(),
         };
         let order = |registered: &Registered| plan(Some(registered), None, &means);
 
@@ -257,11 +292,60 @@ mod tests {
             Plan::Replace(ReplaceOrder::RegisterFirst),
             "it cannot be deleted"
         );
-        registered.management = Some(Management {
+        registered.management = Some(management());
+        assert_eq!(order(&registered), Plan::Replace(ReplaceOrder::DeleteFirst));
+    }
+
+    #[test]
+    fn drift_is_mended_where_that_is_possible_and_never_by_a_new_registration() {
+        let (t1, t2) = (fingerprint("t1"), fingerprint("t2"));
+        let mut registered = registered(&t1);
+        let drift = Drift(vec![Drifted {
+            member: "scope".to_owned(),
+            desired: None,
+            sent: None,
+            idp: None,
+        }]);
+        let means = Means {
+            issuer: ISSUER,
+            token: Some(&t2),
+            drift: drift.clone(),
+            ..Means::default()
+        };
+
+        assert_eq!(plan(Some(&registered), None, &means), Plan::Nothing);
+        registered.management = Some(management());
+        assert_eq!(plan(Some(&registered), None, &means), Plan::Update(drift));
+    }
+
+    #[test]
+    fn a_client_that_is_gone_waits_for_a_fresh_token() {
+        let (t1, t2) = (fingerprint("t1"), fingerprint("t2"));
+        let mut registered = registered(&t1);
+        registered.gone_since = Some(Timestamp::UNIX_EPOCH);
+        let with = |token| {
+            let means = Means {
+                issuer: ISSUER,
+                token,
+                ..Means::default()
+            };
+            plan(Some(&registered), None, &means)
+        };
+
+        for spent in [None, Some(&t1)] {
+            assert!(matches!(
+                with(spent),
+                Plan::Refuse(Reason::ClientGone { .. })
+            ));
+        }
+        assert_eq!(with(Some(&t2)), Plan::Replace(ReplaceOrder::RegisterFirst));
+    }
+
+    fn management() -> Management {
+        Management {
             uri: "https://idp.example/c1".parse().unwrap(),
             token: Secret::new("rat"),
-        });
-        assert_eq!(order(&registered), Plan::Replace(ReplaceOrder::DeleteFirst));
+        }
     }
 
     fn fingerprint(token: &str) -> TokenFingerprint {
@@ -277,6 +361,8 @@ mod tests {
             granted: ClientMetadata::default(),
             registered_at: Timestamp::UNIX_EPOCH,
             tokens: vec![token.clone()],
+            unconfirmed: None,
+            gone_since: None,
         }
     }
 

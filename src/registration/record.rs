@@ -29,6 +29,12 @@ pub struct Registered {
     /// The initial access tokens that paid for this client and the ones it replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<TokenFingerprint>,
+    /// An update that was sent and whose answer is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<ClientMetadata>,
+    /// Since when the IdP knows neither the client nor its token, as far as can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_since: Option<Timestamp>,
 }
 
 /// A registration request that is about to be sent, or was sent.
@@ -51,6 +57,17 @@ pub struct Attempt {
     /// The answer as received, stored before it is interpreted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<RawAnswer>,
+}
+
+/// An initial access token that this service has minted for itself and not spent: a start that
+/// is refused for another reason does not mint one more.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct MintedIat {
+    /// The token.
+    #[serde(serialize_with = "crate::secret::stored")]
+    pub token: Secret,
+    /// When it was minted.
+    pub at: Timestamp,
 }
 
 /// An answer of the registration endpoint, as received but for a `client_secret`.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::keyring::Ring;
-use crate::registration::{Attempt, Audience, Journal, Orphan, Registered};
+use crate::registration::{Attempt, Audience, Journal, MintedIat, Orphan, Registered};
 
 /// All that must survive a restart, but for the private keys.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -23,6 +23,9 @@ pub struct State {
     /// A registration whose outcome is not settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
+    /// An initial access token that was minted and has not been spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minted: Option<MintedIat>,
     /// Clients that nothing of ours uses any more and that may still exist.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orphans: Vec<Orphan>,
@@ -205,6 +208,8 @@ mod tests {
                 granted: ClientMetadata::default(),
                 registered_at: Timestamp::UNIX_EPOCH,
                 tokens: Vec::new(),
+                unconfirmed: None,
+                gone_since: None,
             }),
             ..State::default()
         }

@@ -1,0 +1,322 @@
+//! What we want, what we last sent and what the IdP has: three ways to differ.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Registered;
+use crate::oauth::{ClientMetadata, SERVER_ONLY_MEMBERS};
+
+/// The members of a registration that are not as they should be.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Drift(pub Vec<Drifted>);
+
+/// One of them. A value that is missing was not asked for, not sent, or is not known.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Drifted {
+    /// The name of the member.
+    pub member: String,
+    /// What the configuration calls for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<Value>,
+    /// What was last sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Value>,
+    /// What the IdP has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idp: Option<Value>,
+}
+
+/// What an update does to redirect URIs (`DCR_REDIRECT_UPDATE_MODE`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RedirectUpdate {
+    /// Ours, and those that somebody else has added at the IdP; what we take away goes.
+    #[default]
+    Auto,
+    /// Ours beside all that the IdP has.
+    Merge,
+    /// Those that the IdP has.
+    None,
+    /// Ours alone.
+    Replace,
+}
+
+const REDIRECT_URIS: &str = "redirect_uris";
+
+/// Members that say who we are, not what we are like.
+const IDENTITY: [&str; 2] = ["client_id", "software_statement"];
+
+impl Drift {
+    /// Compares. `idp` is what the IdP says that it has, where it was asked.
+    ///
+    /// What is desired and was not sent has drifted. So has what the IdP has changed since it
+    /// last told us; but a value it put in place of ours at that time is its decision, and no
+    /// reason to ask again (RFC 7591 §3.2.1, standards.md MGT-25).
+    pub fn between(
+        desired: &ClientMetadata,
+        registered: &Registered,
+        idp: Option<&ClientMetadata>,
+        redirects: RedirectUpdate,
+    ) -> Self {
+        let sent = &registered.sent;
+        let mut names: Vec<&String> = desired.0.keys().collect();
+        names.extend(sent.0.keys().filter(|name| !desired.0.contains_key(*name)));
+        let drifted = names.into_iter().filter(|name| {
+            let name = name.as_str();
+            if IDENTITY.contains(&name) || SERVER_ONLY_MEMBERS.contains(&name) {
+                return false;
+            }
+            if name == REDIRECT_URIS && redirects == RedirectUpdate::None {
+                return false;
+            }
+            !same(desired, sent, name)
+                || idp.is_some_and(|idp| changed_there(desired, registered, idp, name, redirects))
+        });
+        Self(
+            drifted
+                .map(|name| Drifted {
+                    member: name.clone(),
+                    desired: desired.get(name).cloned(),
+                    sent: sent.get(name).cloned(),
+                    idp: idp.unwrap_or(&registered.granted).get(name).cloned(),
+                })
+                .collect(),
+        )
+    }
+
+    /// Whether all is as it should be.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The names of the members.
+    pub fn members(&self) -> Vec<&str> {
+        self.0
+            .iter()
+            .map(|drifted| drifted.member.as_str())
+            .collect()
+    }
+}
+
+/// The body of an update (RFC 7592 §2.2): complete, from our own configuration, with the
+/// issued `client_id`, and without what only the server sets.
+///
+/// `idp` is what the IdP has, for the redirect URIs that are not ours to take away.
+pub fn update_body(
+    desired: &ClientMetadata,
+    registered: &Registered,
+    idp: Option<&ClientMetadata>,
+    redirects: RedirectUpdate,
+) -> ClientMetadata {
+    let mut body = desired.clone();
+    for name in SERVER_ONLY_MEMBERS {
+        body.0.shift_remove(name);
+    }
+    body.0
+        .insert("client_id".to_owned(), json!(registered.client_id));
+    let there = idp.unwrap_or(&registered.granted);
+    let uris = merged_redirects(desired, &registered.sent, there, redirects);
+    if uris.is_empty() {
+        body.0.shift_remove(REDIRECT_URIS);
+    } else {
+        body.0.insert(REDIRECT_URIS.to_owned(), json!(uris));
+    }
+    body
+}
+
+fn merged_redirects(
+    desired: &ClientMetadata,
+    sent: &ClientMetadata,
+    there: &ClientMetadata,
+    redirects: RedirectUpdate,
+) -> Vec<String> {
+    let list = |metadata: &ClientMetadata| match metadata.get(REDIRECT_URIS) {
+        Some(Value::Array(uris)) => uris
+            .iter()
+            .filter_map(|uri| uri.as_str().map(str::to_owned))
+            .collect(),
+        Some(Value::String(uri)) => vec![uri.clone()],
+        _ => Vec::new(),
+    };
+    let (ours, sent, theirs): (Vec<String>, Vec<String>, Vec<String>) =
+        (list(desired), list(sent), list(there));
+    let with = |added: &dyn Fn(&String) -> bool| {
+        let mut uris = ours.clone();
+        uris.extend(
+            theirs
+                .iter()
+                .filter(|uri| !ours.contains(uri) && added(uri))
+                .cloned(),
+        );
+        uris
+    };
+    match redirects {
+        RedirectUpdate::Replace => ours,
+        RedirectUpdate::Merge => with(&|_| true),
+        RedirectUpdate::Auto => with(&|uri| !sent.contains(uri)),
+        RedirectUpdate::None if theirs.is_empty() => sent,
+        RedirectUpdate::None => theirs,
+    }
+}
+
+/// Whether the IdP's value is neither ours nor the one it told us of.
+fn changed_there(
+    desired: &ClientMetadata,
+    registered: &Registered,
+    idp: &ClientMetadata,
+    name: &str,
+    redirects: RedirectUpdate,
+) -> bool {
+    if idp.get(name).is_none() || same(desired, idp, name) || same(&registered.granted, idp, name) {
+        return false;
+    }
+    if name == REDIRECT_URIS && redirects != RedirectUpdate::Replace {
+        let (ours, theirs) = (desired.set(name), idp.set(name));
+        let (ours, theirs) = (ours.unwrap_or_default(), theirs.unwrap_or_default());
+        return !ours.iter().all(|uri| theirs.contains(uri));
+    }
+    true
+}
+
+/// Lists and scopes are compared as sets, everything else as it is. Servers also send a list of
+/// one for a text.
+fn same(a: &ClientMetadata, b: &ClientMetadata, name: &str) -> bool {
+    let is_list = |metadata: &ClientMetadata| match metadata.get(name) {
+        Some(Value::Array(items)) => items.iter().all(Value::is_string),
+        Some(_) => false,
+        None => true,
+    };
+    if name == "scope" || (is_list(a) && is_list(b)) {
+        // An absent list and an empty one say the same.
+        return a.set(name).unwrap_or_default() == b.set(name).unwrap_or_default();
+    }
+    match (a.text(name), b.text(name)) {
+        (Some(a), Some(b)) => a == b,
+        _ => a.get(name) == b.get(name),
+    }
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, drifted) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{drifted}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Drifted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Option<Value>| match value {
+            None => "-".to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+        };
+        write!(
+            f,
+            "{}: desired {}, sent {}, at the IdP {}",
+            self.member,
+            shown(&self.desired),
+            shown(&self.sent),
+            shown(&self.idp)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    const NONE: Option<&ClientMetadata> = None;
+
+    #[test]
+    fn what_was_sent_as_desired_has_not_drifted_whatever_the_idp_made_of_it() {
+        let desired = metadata(&json!({"scope": "a b", "redirect_uris": ["u1", "u2"]}));
+        let registered = registered(
+            &json!({"scope": "b a", "redirect_uris": ["u2", "u1"], "client_id": "wish"}),
+            &json!({"scope": "a", "redirect_uris": ["u1", "u2"], "added": true}),
+        );
+
+        let drift = Drift::between(&desired, &registered, NONE, RedirectUpdate::Auto);
+        assert_eq!(drift, Drift::default());
+
+        let idp = registered.granted.clone();
+        let drift = Drift::between(&desired, &registered, Some(&idp), RedirectUpdate::Auto);
+        assert_eq!(drift, Drift::default(), "its substitution is not fought");
+    }
+
+    #[test]
+    fn a_change_here_and_a_change_there_are_both_drift() {
+        let desired = metadata(&json!({"scope": "a", "grant_types": ["x"]}));
+        let registered = registered(
+            &json!({"scope": "a b", "grant_types": ["x"]}),
+            &json!({"scope": "a b", "grant_types": ["x"]}),
+        );
+        let idp = metadata(&json!({"scope": "a b", "grant_types": ["y"]}));
+
+        let drift = Drift::between(&desired, &registered, Some(&idp), RedirectUpdate::Auto);
+
+        assert_eq!(drift.members(), ["scope", "grant_types"]);
+    }
+
+    #[test]
+    fn a_redirect_uri_that_others_added_is_left_alone_unless_ours_replace_all() {
+        let desired = metadata(&json!({"redirect_uris": ["u1"]}));
+        let registered = registered(
+            &json!({"redirect_uris": ["u1"]}),
+            &json!({"redirect_uris": ["u1"]}),
+        );
+        let idp = metadata(&json!({"redirect_uris": ["u1", "theirs"]}));
+        let drifts = |mode| !Drift::between(&desired, &registered, Some(&idp), mode).is_empty();
+
+        assert!(!drifts(RedirectUpdate::Auto));
+        assert!(!drifts(RedirectUpdate::Merge));
+        assert!(!drifts(RedirectUpdate::None));
+        assert!(drifts(RedirectUpdate::Replace));
+    }
+
+    #[test]
+    fn an_update_is_complete_and_each_mode_treats_redirects_its_own_way() {
+        let desired = metadata(&json!({"client_name": "n", "redirect_uris": ["new"]}));
+        let registered = registered(
+            &json!({"redirect_uris": ["old"]}),
+            &json!({"redirect_uris": ["old"]}),
+        );
+        let idp = metadata(&json!({"redirect_uris": ["old", "theirs"]}));
+        let body = |mode| update_body(&desired, &registered, Some(&idp), mode);
+
+        let auto = body(RedirectUpdate::Auto);
+        assert_eq!(auto.text("client_id"), Some("c1"));
+        assert_eq!(auto.text("client_name"), Some("n"));
+        assert_eq!(auto.get("redirect_uris"), Some(&json!(["new", "theirs"])));
+        let uris = |mode| body(mode).get("redirect_uris").cloned().unwrap();
+        assert_eq!(uris(RedirectUpdate::Replace), json!(["new"]));
+        assert_eq!(uris(RedirectUpdate::Merge), json!(["new", "old", "theirs"]));
+        assert_eq!(uris(RedirectUpdate::None), json!(["old", "theirs"]));
+    }
+
+    fn registered(sent: &Value, granted: &Value) -> Registered {
+        Registered {
+            issuer: "https://idp.example".to_owned(),
+            client_id: "c1".to_owned(),
+            management: None,
+            sent: metadata(sent),
+            granted: metadata(granted),
+            registered_at: Timestamp::UNIX_EPOCH,
+            tokens: Vec::new(),
+            unconfirmed: None,
+            gone_since: None,
+        }
+    }
+
+    fn metadata(value: &Value) -> ClientMetadata {
+        ClientMetadata(value.as_object().unwrap().clone())
+    }
+}
