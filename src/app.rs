@@ -8,6 +8,7 @@ mod ledger;
 mod prover;
 mod published;
 mod registrar;
+mod rotator;
 mod shutdown;
 mod status;
 
@@ -26,6 +27,11 @@ pub use prover::assertion;
 pub use published::PublishedJwks;
 pub use registrar::Registrar;
 pub use registrar::Rehearsal;
+pub use rotator::Mode;
+pub use rotator::Order;
+pub use rotator::RotateError;
+pub use rotator::RotationStatus;
+pub use rotator::Rotator;
 pub use shutdown::Shutdown;
 pub use shutdown::Signals;
 pub use status::Bootstrap;
@@ -37,7 +43,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::store::{FileStore, LoadError, OpenError};
+use crate::store::{CommitError, FileStore, LoadError, OpenError};
 
 /// The service with its store open and its keys loaded, before it has called anybody.
 #[derive(Debug)]
@@ -111,25 +117,54 @@ impl App {
     /// # Errors
     ///
     /// Those of [`Ledger::update`].
-    pub async fn serving(&self) -> Result<(), crate::store::CommitError> {
-        let now = self.clock.now();
-        let unstamped = |state: &crate::store::State| {
-            state
-                .ring
-                .as_ref()
-                .is_some_and(|ring| ring.keys().any(|(key, _)| key.published_at.is_none()))
-        };
-        if !unstamped(&self.ledger.state()) {
+    pub async fn serving(&self) -> Result<(), CommitError> {
+        let max_age = self.config.rotation.jwks_max_age;
+        let state = self.ledger.state();
+        if !state
+            .ring
+            .as_ref()
+            .is_some_and(|ring| ring.is_stale(max_age))
+        {
             return Ok(());
         }
+        let now = self.clock.now();
         self.ledger
             .update(|state| {
                 if let Some(ring) = &mut state.ring {
-                    ring.served(now);
+                    ring.served(now, max_age);
                 }
             })
             .await
     }
+
+    /// Lets `active.pem` lead to the key that signs, for an application that reads it itself.
+    pub async fn show_active_key(&self) {
+        let store = Arc::clone(self.ledger.store());
+        let kid = self.keys.current().kid().clone();
+        if let Err(error) = ledger::blocking(move || store.activate(&kid)).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "active.pem does not lead to the key that signs ({error}): an application that \
+                 reads it goes on with the one before; {}",
+                error.hint()
+            );
+        }
+    }
+}
+
+/// An error with its causes, on one line, none said twice.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// What another process is told that finds the state directory taken.

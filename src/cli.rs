@@ -7,6 +7,7 @@ mod keys;
 mod mint_iat;
 mod output;
 mod register;
+mod rotate;
 mod serve;
 mod service;
 mod status;
@@ -56,6 +57,8 @@ enum Command {
     Register(register::Arguments),
     /// Shows keys, registration and what happened.
     Status,
+    /// Has the running service replace the key that signs.
+    Rotate(rotate::Arguments),
     /// Makes, lists or imports signing keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Some(Command::MintIat(arguments)) => mint_iat::command(&context, &arguments),
         Some(Command::Register(arguments)) => register::command(&context, &arguments),
         Some(Command::Status) => status::command(&context),
+        Some(Command::Rotate(arguments)) => rotate::command(&context, &arguments),
         Some(Command::Keys(command)) => keys::command(&context, &command),
         Some(Command::Healthcheck(arguments)) => healthcheck::command(&context, &arguments),
         Some(Command::Assertion(arguments)) => assertion::command(&context, &arguments),

@@ -30,7 +30,7 @@ pub use self::reader::Reader;
 pub use self::rotation::{PREPUBLISH_MARGIN, RotationConfig};
 
 use self::file::ConfigFile;
-use self::settings::{CONFIG_VARIABLE, Effect, SETTINGS};
+use self::settings::CONFIG_VARIABLE;
 
 /// The file that is read if it exists and no other is named.
 pub const DEFAULT_FILE: &str = "config/bff.toml";
@@ -52,7 +52,6 @@ pub struct Config {
     pub log: LogConfig,
     /// What is allowed but odd, for the log.
     pub warnings: Vec<ConfigWarning>,
-    without_effect_yet: Vec<&'static str>,
 }
 
 impl Config {
@@ -74,12 +73,6 @@ impl Config {
         config.warnings.extend(unknown::variables(env));
         Ok(config)
     }
-
-    /// The variables that somebody set to another value than the default, and that this version
-    /// only checks.
-    pub fn without_effect_yet(&self) -> &[&'static str] {
-        &self.without_effect_yet
-    }
 }
 
 impl Section for Config {
@@ -90,11 +83,6 @@ impl Section for Config {
         let idp = Option::<IdpConfig>::read(reader);
         let dcr = DcrConfig::read(reader);
         let log = LogConfig::read(reader);
-        let without_effect_yet = SETTINGS
-            .iter()
-            .filter(|setting| setting.effect == Effect::Later && reader.is_changed(**setting))
-            .map(|setting| setting.name)
-            .collect();
         Some(Self {
             listen: listen?,
             keys: keys?,
@@ -103,7 +91,6 @@ impl Section for Config {
             dcr: dcr?,
             log: log?,
             warnings: Vec::new(),
-            without_effect_yet,
         })
     }
 }

@@ -4,6 +4,7 @@ mod admin;
 mod health;
 mod jwks;
 mod problem;
+mod rotate;
 mod server;
 
 pub use admin::describe;
@@ -17,12 +18,13 @@ use axum::extract::{FromRef, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::app::{App, PublishedJwks, Registrar};
+use crate::app::{App, PublishedJwks, Registrar, Rotator};
 use crate::metrics::{self, Metrics};
 
 /// Longest body of a request, in bytes.
@@ -38,41 +40,55 @@ struct AppState {
     jwks: watch::Receiver<Arc<PublishedJwks>>,
     metrics: Arc<Metrics>,
     registrar: Option<Arc<Registrar>>,
+    rotator: Arc<Rotator>,
+    answered: rotate::Answered,
+}
+
+/// The parts of the service that the HTTP surface shows and orders.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The service.
+    pub app: Arc<App>,
+    /// Who registers; none if registration is off.
+    pub registrar: Option<Arc<Registrar>>,
+    /// Who rotates.
+    pub rotator: Arc<Rotator>,
 }
 
 /// What anybody may call, and with `admin` also what belongs to the operator.
-pub fn router(app: &Arc<App>, registrar: Option<&Arc<Registrar>>, admin: bool) -> Router {
+pub fn router(parts: &Parts, admin: bool) -> Router {
     let router = Router::new()
         .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/healthz", get(health::healthz))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz));
-    let router = if admin {
-        router.merge(operator_routes(app))
+    if admin {
+        finish(router.merge(operator_routes(parts)), parts)
     } else {
-        router
-    };
-    finish(router, app, registrar)
+        finish(router, parts)
+    }
 }
 
 /// What belongs to the operator, for a listener of its own.
-pub fn admin_router(app: &Arc<App>, registrar: Option<&Arc<Registrar>>) -> Router {
-    finish(operator_routes(app), app, registrar)
+pub fn admin_router(parts: &Parts) -> Router {
+    finish(operator_routes(parts), parts)
 }
 
-fn operator_routes(app: &Arc<App>) -> Router<AppState> {
+fn operator_routes(parts: &Parts) -> Router<AppState> {
     Router::new()
         .route("/metrics", get(metrics))
-        .nest("/admin", admin::routes(app))
+        .nest("/admin", admin::routes(&parts.app))
 }
 
-fn finish(router: Router<AppState>, app: &Arc<App>, registrar: Option<&Arc<Registrar>>) -> Router {
+fn finish(router: Router<AppState>, parts: &Parts) -> Router {
     router
         .with_state(AppState {
-            app: Arc::clone(app),
-            jwks: app.ledger.published(),
-            metrics: Arc::clone(&app.metrics),
-            registrar: registrar.map(Arc::clone),
+            app: Arc::clone(&parts.app),
+            jwks: parts.app.ledger.published(),
+            metrics: Arc::clone(&parts.app.metrics),
+            registrar: parts.registrar.clone(),
+            rotator: Arc::clone(&parts.rotator),
+            answered: rotate::Answered::default(),
         })
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .layer(TimeoutLayer::with_status_code(
@@ -84,8 +100,18 @@ fn finish(router: Router<AppState>, app: &Arc<App>, registrar: Option<&Arc<Regis
 }
 
 /// Answers what is counted, as `OpenMetrics` text.
-async fn metrics(State(metrics): State<Arc<Metrics>>, State(app): State<Arc<App>>) -> Response {
+async fn metrics(
+    State(metrics): State<Arc<Metrics>>,
+    State(app): State<Arc<App>>,
+    State(rotator): State<Arc<Rotator>>,
+) -> Response {
     metrics.ready.set(i64::from(app.status.is_ready()));
+    let rotation = rotator.status();
+    metrics.rotating.set(i64::from(rotation.phase != "steady"));
+    metrics.rejections.set(i64::from(rotation.rejections));
+    metrics
+        .earliest_promotion
+        .set(rotation.earliest_promotion.map_or(0, Timestamp::as_second));
     metrics.keys.clear();
     if let Some(ring) = &app.ledger.state().ring {
         for (key, state) in ring.keys() {

@@ -1,9 +1,18 @@
 //! The signing keys, what is published of them, and the one order in which they may change.
 //! Pure.
 
+mod policy;
+mod record;
 mod ring;
 
+pub use policy::RotationPolicy;
+pub use record::KeyRecord;
+pub use record::KeyState;
+pub use record::Retired;
 pub use ring::InvalidRing;
-pub use ring::KeyRecord;
-pub use ring::KeyState;
+pub use ring::KeyRing;
+pub use ring::NoRoom;
+pub use ring::Prepublished;
 pub use ring::Ring;
+pub use ring::Steady;
+pub use ring::TooSoon;

@@ -26,6 +26,12 @@ pub struct Metrics {
     pub keys: Family<Key, Gauge<i64, AtomicI64>>,
     /// 1 when ready.
     pub ready: Gauge<i64, AtomicI64>,
+    /// 1 while a next key is published.
+    pub rotating: Gauge<i64, AtomicI64>,
+    /// Proofs of the next key in a row that were not accepted.
+    pub rejections: Gauge<i64, AtomicI64>,
+    /// When the next key may sign at the earliest; 0 if there is none.
+    pub earliest_promotion: Gauge<i64, AtomicI64>,
 }
 
 /// Labels of a series that counts outcomes.
@@ -53,6 +59,9 @@ impl Metrics {
         let proofs = Family::default();
         let keys = Family::default();
         let ready = Gauge::default();
+        let rotating = Gauge::default();
+        let rejections = Gauge::default();
+        let earliest_promotion = Gauge::default();
         registry.register(
             "jwks_served",
             "Answers of the JWK Set, 304 included",
@@ -70,6 +79,21 @@ impl Metrics {
             keys.clone(),
         );
         registry.register("ready", "1 if /readyz is 200", ready.clone());
+        registry.register(
+            "rotation_under_way",
+            "1 while a next key is published",
+            rotating.clone(),
+        );
+        registry.register(
+            "rotation_rejections",
+            "Proofs of the next key in a row that the IdP did not accept",
+            rejections.clone(),
+        );
+        registry.register(
+            "rotation_earliest_promotion_timestamp_seconds",
+            "When the next key may sign at the earliest, 0 if there is none",
+            earliest_promotion.clone(),
+        );
         Self {
             registry,
             jwks_served,
@@ -77,6 +101,9 @@ impl Metrics {
             proofs,
             keys,
             ready,
+            rotating,
+            rejections,
+            earliest_promotion,
         }
     }
 

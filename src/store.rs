@@ -56,6 +56,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Any I/O error.
     fn key_names(&self) -> io::Result<Vec<String>>;
 
+    /// Lets the name `active.pem` lead to the PEM of a key, from one moment to the next.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError`]; the name then leads where it did before.
+    fn activate(&self, kid: &Kid) -> Result<(), KeyFileError>;
+
     /// Keeps the PEM of a private key for good. Repeating it with the same PEM is no error.
     ///
     /// # Errors

@@ -395,20 +395,6 @@ fn variables_of_others_are_not_warned_about() {
 }
 
 #[test]
-fn settings_without_effect_yet_are_named_if_somebody_changed_them() {
-    let config = usual(&[
-        ("BFF_JWK_MAX_KEYS", "4"),
-        ("BFF_LISTEN", ":1"),
-        ("DCR_JWKS", "value"),
-        ("DCR_REDIRECT_UPDATE_MODE", "auto"),
-    ])
-    .unwrap();
-
-    assert_eq!(config.dcr.jwks, JwksMode::Value);
-    assert_eq!(config.without_effect_yet(), ["BFF_JWK_MAX_KEYS"]);
-}
-
-#[test]
 fn a_command_that_reads_a_part_does_not_meet_the_mistakes_of_another() {
     let env = Env::from([
         ("BFF_LISTEN", "foo"),

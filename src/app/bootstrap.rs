@@ -1,6 +1,5 @@
 //! Why a bootstrap ended without a usable registration.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -248,17 +247,7 @@ impl BootstrapError {
 
     /// The error with its causes, on one line.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(cause) = source {
-            let cause_text = cause.to_string();
-            if !text.ends_with(&cause_text) {
-                text.push_str(": ");
-                text.push_str(&cause_text);
-            }
-            source = cause.source();
-        }
-        text
+        super::chain(self)
     }
 }
 

@@ -6,23 +6,26 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::Ledger;
 use super::ledger::blocking;
 use crate::clock::Clock;
 use crate::config::KeysConfig;
 use crate::jose::{Algorithm, InvalidKid, Kid, LoadKeyError, MakeKeyError, SigningKey};
-use crate::keyring::{KeyState, Ring};
+use crate::keyring::{KeyRing, KeyState};
 use crate::registration::Event;
 use crate::secret::Secret;
 use crate::store::{CommitError, KeyFileError, Store};
 
-/// The private keys by their IDs.
+/// The private keys by their IDs, and the one that signs.
 #[derive(Debug)]
 pub struct Keys {
-    keys: HashMap<Kid, Arc<SigningKey>>,
-    current: Arc<SigningKey>,
+    loaded: RwLock<HashMap<Kid, Arc<SigningKey>>>,
+    current: RwLock<Arc<SigningKey>>,
+    /// A key that an operator has put where the first one was: to be rotated to.
+    offered: Mutex<Option<SigningKey>>,
+    passphrase: Option<Secret>,
 }
 
 /// Why there is no key to sign with.
@@ -166,20 +169,72 @@ impl Keys {
             .get(&ring.current().jwk.kid)
             .map(Arc::clone)
             .ok_or(KeysError::KeyOfClientMissing)?;
-        if let Some(path) = &config.signing_key {
-            report_other_key(path, config.passphrase.as_ref(), ring);
-        }
-        Ok(Self { keys, current })
+        let offered = match &config.signing_key {
+            Some(path) => offered(path, config, ring),
+            None => None,
+        };
+        Ok(Self {
+            loaded: RwLock::new(keys),
+            current: RwLock::new(current),
+            offered: Mutex::new(offered),
+            passphrase: config.passphrase.clone(),
+        })
     }
 
     /// The key that signs.
-    pub fn current(&self) -> &Arc<SigningKey> {
-        &self.current
+    pub fn current(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The key of that ID, if its file could be loaded.
-    pub fn get(&self, kid: &Kid) -> Option<&Arc<SigningKey>> {
-        self.keys.get(kid)
+    pub fn get(&self, kid: &Kid) -> Option<Arc<SigningKey>> {
+        let keys = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(kid).map(Arc::clone)
+    }
+
+    /// Takes the key that an operator has put where the first one was.
+    pub(super) fn take_offered(&self) -> Option<SigningKey> {
+        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        offered.take()
+    }
+
+    /// Keeps a key for good, before the state names it.
+    pub(super) async fn add(&self, ledger: &Ledger, key: SigningKey) -> Result<(), KeysError> {
+        keep(ledger.store(), self.passphrase.clone(), &key).await?;
+        let mut keys = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        keys.insert(key.kid().clone(), Arc::new(key));
+        Ok(())
+    }
+
+    /// A key that was made and kept for the ring, and that the ring has never known: the process
+    /// ended in between.
+    pub(super) async fn unused(&self, ledger: &Ledger, alg: Algorithm) -> Option<SigningKey> {
+        let (store, state) = (Arc::clone(ledger.store()), ledger.state());
+        let passphrase = self.passphrase.clone();
+        blocking(move || {
+            let ring = state.ring.as_ref()?;
+            let names = store.key_names().ok()?;
+            let mut kids = names.iter().filter_map(|name| name.parse::<Kid>().ok());
+            kids.find_map(|kid| {
+                let pem = store.read_key(&kid).ok()?;
+                let pem = pem.expose().as_bytes();
+                let key = SigningKey::from_pem(pem, passphrase.as_ref(), Some(alg), None).ok()?;
+                (*key.kid() == kid && !ring.knows(key.public())).then_some(key)
+            })
+        })
+        .await
+    }
+
+    /// Signs with the key of that ID from now on, which the state says already. Says whether
+    /// that key is there.
+    pub(super) fn activate(&self, kid: &Kid) -> bool {
+        match self.get(kid) {
+            Some(key) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = key;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Brings the first key into the ring: its file is durable before the state names it.
@@ -201,7 +256,7 @@ impl Keys {
         let alg = key.alg();
         ledger
             .update(|state| {
-                state.ring = Some(Ring::new(jwk, now));
+                state.ring = Some(KeyRing::new(jwk, now));
                 let detail = format!("key `{kid}` ({alg}) {how}");
                 state.journal.add(now, Event::KeyCreated, None, detail);
             })
@@ -235,7 +290,7 @@ async fn restamp(ledger: &Ledger, config: &KeysConfig) -> Result<(), KeysError> 
     let jwk = key.public().clone();
     let created_at = ring.current().created_at;
     ledger
-        .update(|state| state.ring = Some(Ring::new(jwk, created_at)))
+        .update(|state| state.ring = Some(KeyRing::new(jwk, created_at)))
         .await?;
     Ok(())
 }
@@ -270,6 +325,9 @@ fn read_pem(path: &Path) -> io::Result<Secret> {
     Ok(Secret::new(String::from_utf8_lossy(&text)))
 }
 
+/// The name under which the key that signs can always be read.
+const ACTIVE: &str = "active";
+
 /// A key that an interrupted first start has made, which the state does not name yet.
 async fn adopt(ledger: &Ledger, config: &KeysConfig) -> Result<Option<SigningKey>, KeysError> {
     let directory = config.keys_dir.clone();
@@ -284,6 +342,7 @@ async fn adopt(ledger: &Ledger, config: &KeysConfig) -> Result<Option<SigningKey
             directory: directory.clone(),
             source,
         })?;
+    let names: Vec<String> = names.into_iter().filter(|name| name != ACTIVE).collect();
     let name = match names.as_slice() {
         [] => return Ok(None),
         [name] => name.clone(),
@@ -366,24 +425,37 @@ async fn load(
     .await
 }
 
-/// The setting names the first key only; that another one lies there now is said, not obeyed.
-fn report_other_key(path: &Path, passphrase: Option<&Secret>, ring: &Ring) {
-    let Ok(text) = fs::read(path) else {
-        return;
+/// A key that lies where the first one was, and that the ring does not know: it comes in by a
+/// rotation. One that has left the set already is refused: its name is never used again.
+fn offered(path: &Path, config: &KeysConfig, ring: &KeyRing) -> Option<SigningKey> {
+    let text = fs::read(path).ok()?;
+    let passphrase = config.passphrase.as_ref();
+    let key = match SigningKey::from_pem(&text, passphrase, config.algorithm, None) {
+        Ok(key) => key,
+        Err(error) => {
+            tracing::warn!(
+                path = %path.display(),
+                "BFF_JWT_SIGNING_KEY holds no usable key now ({error}), and key `{}` goes on \
+                 signing; {}",
+                ring.current().jwk.kid,
+                error.hint()
+            );
+            return None;
+        }
     };
-    let Ok(key) = SigningKey::from_pem(&text, passphrase, None, None) else {
-        return;
-    };
-    if !ring.published().any(|jwk| jwk.key == key.public().key) {
+    if ring.published().any(|jwk| jwk.key == key.public().key) {
+        return None;
+    }
+    if ring.knows(key.public()) {
         tracing::warn!(
             path = %path.display(),
-            key.kid = %ring.current().jwk.kid,
-            "BFF_JWT_SIGNING_KEY names the first key only: {} now holds another one, and key \
-             `{}` goes on signing",
-            path.display(),
-            ring.current().jwk.kid
+            "The key in {} has left the JWK Set already and is never used again: put another one \
+             there, or rotate with `bff rotate`",
+            path.display()
         );
+        return None;
     }
+    Some(key)
 }
 
 #[cfg(test)]

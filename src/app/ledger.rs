@@ -14,7 +14,7 @@ use crate::store::{BadDocument, CommitError, LoadError, Loaded, Rev, State, Stor
 #[derive(Debug)]
 pub struct Ledger {
     store: Arc<dyn Store>,
-    rev: Mutex<Rev>,
+    rev: Arc<Mutex<Rev>>,
     state: watch::Sender<Arc<State>>,
     published: watch::Sender<Arc<PublishedJwks>>,
     jwks_max_age: Duration,
@@ -45,7 +45,7 @@ impl Ledger {
         let published = PublishedJwks::render(state.ring.as_ref(), jwks_max_age);
         Ok(Self {
             store,
-            rev: Mutex::new(rev),
+            rev: Arc::new(Mutex::new(rev)),
             published: watch::Sender::new(Arc::new(published)),
             jwks_max_age,
             state: watch::Sender::new(Arc::new(state)),
@@ -74,49 +74,52 @@ impl Ledger {
     }
 
     /// Changes the state, and returns once the change would survive a crash. Changes come one
-    /// after the other.
+    /// after the other. A change that has begun is carried out even if nobody waits for it any
+    /// more.
     ///
     /// # Errors
     ///
     /// [`CommitError`]; the state here is then the one in the store, as far as it could be
     /// read.
     pub async fn update(&self, change: impl FnOnce(&mut State)) -> Result<(), CommitError> {
-        let mut rev = self.rev.lock().await;
+        let mut rev = Arc::clone(&self.rev).lock_owned().await;
         let mut state = State::clone(&self.state.borrow());
         change(&mut state);
-        let state = Arc::new(state);
-        let committed = self.commit(Arc::clone(&state), *rev).await?;
-        *rev = committed;
-        let published = PublishedJwks::render(state.ring.as_ref(), self.jwks_max_age);
-        self.published.send_if_modified(|served| {
-            let changed = **served != published;
-            if changed {
-                *served = Arc::new(published);
-            }
-            changed
-        });
-        self.state.send_replace(state);
-        Ok(())
-    }
-
-    async fn commit(&self, state: Arc<State>, base: Rev) -> Result<Rev, CommitError> {
         let store = Arc::clone(&self.store);
-        let commit = move || match store.commit(&state, base) {
-            // The error came after the new document was in place: what counts is what a
-            // start would find.
-            Err(CommitError::Unknown { path, source }) => match store.load() {
-                Ok(loaded) if loaded.rev == base.next() && loaded.fell_back.is_none() => {
-                    tracing::warn!(
-                        error = &source as &dyn std::error::Error,
-                        "Writing the state failed at its last step, but it is in place"
-                    );
-                    Ok(loaded.rev)
+        let (states, published) = (self.state.clone(), self.published.clone());
+        let max_age = self.jwks_max_age;
+        blocking(move || {
+            *rev = commit(store.as_ref(), &state, *rev)?;
+            let jwks = PublishedJwks::render(state.ring.as_ref(), max_age);
+            published.send_if_modified(|served| {
+                let changed = **served != jwks;
+                if changed {
+                    *served = Arc::new(jwks);
                 }
-                _ => Err(CommitError::Unknown { path, source }),
-            },
-            result => result,
-        };
-        blocking(commit).await
+                changed
+            });
+            states.send_replace(Arc::new(state));
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn commit(store: &dyn Store, state: &State, base: Rev) -> Result<Rev, CommitError> {
+    match store.commit(state, base) {
+        // The error came after the new document was in place: what counts is what a start
+        // would find.
+        Err(CommitError::Unknown { path, source }) => match store.load() {
+            Ok(loaded) if loaded.rev == base.next() && loaded.fell_back.is_none() => {
+                tracing::warn!(
+                    error = &source as &dyn std::error::Error,
+                    "Writing the state failed at its last step, but it is in place"
+                );
+                Ok(loaded.rev)
+            }
+            _ => Err(CommitError::Unknown { path, source }),
+        },
+        result => result,
     }
 }
 

@@ -1,6 +1,5 @@
 //! Shows that the IdP accepts a key, by authenticating with it.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,6 +7,7 @@ use openssl::rand::rand_bytes;
 use serde::Serialize;
 use url::Url;
 
+use super::chain;
 use super::ledger::blocking;
 use crate::clock::Clock;
 use crate::idp::{Answer, HttpClient, SendError, TokenClient};
@@ -215,18 +215,6 @@ enum ProveError {
     Send(#[from] SendError),
     #[error(transparent)]
     Sign(#[from] SignError),
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 impl ProofOutcome {

@@ -9,7 +9,7 @@ use openssl::sha::sha256;
 use serde::Serialize;
 
 use crate::jose::PublicJwk;
-use crate::keyring::Ring;
+use crate::keyring::KeyRing;
 
 /// A JWK Set (RFC 7517 §5), rendered once when the ring changes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,8 +30,8 @@ struct JwkSet<'a> {
 
 impl PublishedJwks {
     /// Renders what `ring` publishes.
-    pub fn render(ring: Option<&Ring>, max_age: Duration) -> Self {
-        let keys = ring.into_iter().flat_map(Ring::published).collect();
+    pub fn render(ring: Option<&KeyRing>, max_age: Duration) -> Self {
+        let keys = ring.into_iter().flat_map(KeyRing::published).collect();
         let body = serde_json::to_vec(&JwkSet { keys }).unwrap_or_default();
         Self {
             etag: format!("\"{}\"", URL_SAFE_NO_PAD.encode(sha256(&body))),
@@ -53,7 +53,7 @@ mod tests {
     fn no_member_of_the_set_is_private_and_each_key_says_what_it_is_for() {
         for alg in [Algorithm::RS256, Algorithm::ES384, Algorithm::EdDsa] {
             let key = SigningKey::generate(alg).unwrap();
-            let ring = Ring::new(key.public().clone(), Timestamp::UNIX_EPOCH);
+            let ring = KeyRing::new(key.public().clone(), Timestamp::UNIX_EPOCH);
 
             let published = PublishedJwks::render(Some(&ring), Duration::from_mins(5));
 
@@ -72,10 +72,11 @@ mod tests {
 
     #[test]
     fn equal_sets_have_equal_validators_and_others_do_not() {
-        let render = |ring: &Ring| PublishedJwks::render(Some(ring), Duration::from_mins(5)).etag;
+        let render =
+            |ring: &KeyRing| PublishedJwks::render(Some(ring), Duration::from_mins(5)).etag;
         let ring = || {
             let key = SigningKey::generate(Algorithm::ES256).unwrap();
-            Ring::new(key.public().clone(), Timestamp::UNIX_EPOCH)
+            KeyRing::new(key.public().clone(), Timestamp::UNIX_EPOCH)
         };
         let (one, other) = (ring(), ring());
 

@@ -5,8 +5,9 @@ mod manage;
 mod prove;
 mod register;
 mod replace;
+mod rotate;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -16,6 +17,7 @@ use super::status::Bootstrap;
 use super::{App, Backoff, BootstrapError};
 use crate::config::{DcrConfig, IdpConfig};
 use crate::idp::{AdminClient, HttpClient};
+use crate::jose::Algorithm;
 use crate::metrics::Outcome;
 use crate::oauth::InitialAccessToken;
 use crate::registration::{Drift, Means, Plan, Reason, Registered, TokenFingerprint, plan};
@@ -29,6 +31,10 @@ pub struct Registrar {
     http: HttpClient,
     /// One bootstrap at a time: two would spend two tokens.
     turn: Mutex<()>,
+    /// The endpoints, once they were found.
+    found: std::sync::Mutex<Option<Endpoints>>,
+    /// The algorithm to register in place of the one of the key that signs, during a rotation.
+    alg: std::sync::Mutex<Option<Algorithm>>,
 }
 
 /// What a bootstrap would do, and why.
@@ -57,6 +63,8 @@ impl Registrar {
             app,
             idp,
             turn: Mutex::new(()),
+            found: std::sync::Mutex::default(),
+            alg: std::sync::Mutex::default(),
         })
     }
 
@@ -112,6 +120,7 @@ impl Registrar {
         }
         self.step("looking for the IdP's endpoints");
         let endpoints = self.find_endpoints(backoff).await?;
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoints.clone());
         self.conclude_interrupted().await?;
         self.confirm_update().await?;
         let fresh = self.settle(&endpoints, backoff).await?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Context, Exit, Failure, output};
 use crate::config::KeysConfig;
 use crate::jose::{Algorithm, Kid, LoadKeyError, SigningKey};
-use crate::keyring::Ring;
+use crate::keyring::KeyRing;
 use crate::secret::Secret;
 use crate::store::{FileStore, LoadError, State, Store as _, write_private_file};
 
@@ -161,7 +161,7 @@ fn list(context: &Context, config: &KeysConfig) -> Result<(), Failure> {
     let keys: Vec<Value> = state
         .ring
         .iter()
-        .flat_map(Ring::keys)
+        .flat_map(KeyRing::keys)
         .map(|(key, state)| {
             json!({
                 "kid": key.jwk.kid,

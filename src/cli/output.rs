@@ -18,6 +18,11 @@ pub(super) fn note(text: &str) {
     eprintln!("{text}");
 }
 
+/// Replaces the last line of standard error, which is a terminal.
+pub(super) fn progress(text: &str) {
+    eprint!("\r\x1b[K{text}");
+}
+
 /// Prints a warning on standard error.
 pub(super) fn warn(text: &str) {
     eprintln!("warning: {text}");

@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::{Context, Exit, Failure, block_on_all};
-use crate::app::{App, Backoff, Registrar, Signals};
+use crate::app::{App, Backoff, Registrar, Rotator, Signals};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
@@ -34,6 +34,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// Where the listener of `/admin` is, if it has one of its own.
     pub admin_address: Option<SocketAddr>,
+    /// Who rotates the keys.
+    pub rotator: Arc<Rotator>,
     registrar: Option<Arc<Registrar>>,
 }
 
@@ -106,14 +108,22 @@ pub async fn run(config: Config, clock: Clock) -> Result<Running, Failure> {
     };
     let address = public.local_addr()?;
     let admin_address = operator.as_ref().map(TcpListener::local_addr).transpose()?;
+    let rotator = Arc::new(Rotator::new(Arc::clone(&app), registrar.clone()));
+    let parts = http::Parts {
+        app: Arc::clone(&app),
+        registrar: registrar.clone(),
+        rotator: Arc::clone(&rotator),
+    };
     let stop = &app.shutdown;
-    let router = http::router(&app, registrar.as_ref(), operator.is_none());
+    let router = http::router(&parts, operator.is_none());
     stop.spawn(http::serve(public, router, stop.clone()));
     if let Some(operator) = operator {
-        let router = http::admin_router(&app, registrar.as_ref());
+        let router = http::admin_router(&parts);
         stop.spawn(http::serve(operator, router, stop.clone()));
     }
     app.serving().await?;
+    app.show_active_key().await;
+    stop.spawn(Arc::clone(&rotator).run());
     tracing::info!(
         address = %address,
         key.kid = %app.keys.current().kid(),
@@ -123,6 +133,7 @@ pub async fn run(config: Config, clock: Clock) -> Result<Running, Failure> {
         app,
         address,
         admin_address,
+        rotator,
         registrar,
     })
 }
@@ -193,9 +204,6 @@ fn announce(config: &Config) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "bff starts");
     for warning in &config.warnings {
         tracing::warn!("{warning}");
-    }
-    for name in config.without_effect_yet() {
-        tracing::warn!("{name} is understood, but has no effect in this version yet");
     }
 }
 

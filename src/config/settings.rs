@@ -10,8 +10,6 @@ pub struct Setting {
     pub default: &'static str,
     /// What kind of value it has.
     pub kind: Kind,
-    /// Whether this version acts on it.
-    pub effect: Effect,
     /// What it is for, in one line of Markdown.
     pub meaning: &'static str,
 }
@@ -44,27 +42,17 @@ pub enum Kind {
     Secret,
 }
 
-/// Whether a setting does something yet.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Effect {
-    /// It is read and checked; a later version acts on it.
-    Later,
-    /// This version acts on it.
-    Now,
-}
-
 /// The variable that names the TOML file; the one setting that the file cannot hold.
 pub const CONFIG_VARIABLE: &str = "BFF_CONFIG";
 
 macro_rules! settings {
-    ($($name:ident $default:literal $kind:ident $effect:ident $meaning:literal;)*) => {
+    ($($name:ident $default:literal $kind:ident $meaning:literal;)*) => {
         $(
             #[doc = $meaning]
             pub const $name: Setting = Setting {
                 name: stringify!($name),
                 default: $default,
                 kind: Kind::$kind,
-                effect: Effect::$effect,
                 meaning: $meaning,
             };
         )*
@@ -75,55 +63,55 @@ macro_rules! settings {
 }
 
 settings! {
-    BFF_LISTEN "0.0.0.0:8000" Plain Now "Address of the public listener.";
-    BFF_ADMIN_LISTEN "" Plain Now "A second listener for `/admin` and `/metrics`.";
-    BFF_ADMIN_TOKEN "" Secret Now "Bearer token of `/admin`.";
-    BFF_BASE_URL "" Plain Now "Public URL of this service, under which the IdP finds `/.well-known/jwks.json`.";
-    DCR_JWKS_URI "" Plain Now "The `jwks_uri` to register, if it is not `BFF_BASE_URL` + `/.well-known/jwks.json`.";
-    BFF_KEYS_DIR "keys" Plain Now "The keys volume: PEM files and the state.";
-    BFF_STATE_DIR "" Plain Now "Where the state is kept, if the keys are mounted read-only; default `BFF_KEYS_DIR`.";
-    BFF_JWT_SIGNING_KEY "" Plain Now "Path of the first signing key's PEM.";
-    DCR_SIGNING_KEY "" Plain Now "Another name of `BFF_JWT_SIGNING_KEY`.";
-    BFF_KEY_PASSPHRASE "" Secret Now "Passphrase of an encrypted PKCS#8 PEM.";
-    BFF_KID "" Plain Now "`kid` of the first key; default its RFC 7638 thumbprint.";
-    BFF_SIGNING_ALG "" Plain Now "Signature algorithm; default by key.";
-    BFF_JWKS_MAX_AGE "300" Plain Now "Cache lifetime of the JWK Set, 1 s to 24 h.";
-    BFF_JWK_ROTATE_AFTER_DAYS "30" Plain Later "Age in days at which a key is replaced; `0` only by hand.";
-    BFF_JWK_RETIRE_AFTER_DAYS "60" Plain Later "Age in days at which a replaced key leaves the JWK Set.";
-    BFF_JWK_MAX_KEYS "3" Plain Later "Published keys at most.";
-    BFF_ROTATION_PREPUBLISH "10m" Plain Later "How long a new key is published before it may sign; at least `BFF_JWKS_MAX_AGE` + 60 s.";
-    DCR_ENABLED "" Plain Now "Whether to register a client; default `true` if `IDP_BASE_URL` is set.";
-    SKIP_DCR_BOOTSTRAP "false" Plain Now "Use the stored registration and call nobody.";
-    ALLOW_BOOTSTRAP_FAILURE "false" Plain Now "Keep serving keys when the registration fails, instead of exiting.";
-    IDP_BASE_URL "" Plain Now "Where discovery of the IdP starts.";
-    OIDC_ISSUER "" Plain Now "The expected `issuer`; default `IDP_BASE_URL`.";
-    DCR_REGISTRATION_ENDPOINT "" Plain Now "Overrides the discovered registration endpoint.";
-    OIDC_TOKEN_URL "" Plain Now "Overrides the discovered token endpoint.";
-    IDP_ADMIN_BASE_URL "" Plain Now "Where tokens are minted and renewed; default the origin of `IDP_BASE_URL` + `/api/admin`.";
-    DCR_IAT "" Secret Now "Initial access token, used once.";
-    BOOTSTRAP_ADMIN_TOKEN "" Secret Now "Lets `bff` mint an initial or renew a registration access token itself.";
-    DCR_CLIENT_ID "" Plain Now "Wished `client_id`, sent only if set.";
-    AUTH_CLIENT_ID "" Plain Now "Another name of `DCR_CLIENT_ID`.";
-    DCR_CLIENT_NAME "" Plain Now "`client_name`; default `DCR_CLIENT_ID`, else `bff-server`.";
-    DCR_CLIENT_PROFILE "" Plain Now "`client_profile`, sent only if set.";
-    DCR_REDIRECT_URIS "" Plain Now "`redirect_uris`: https, or http on loopback.";
-    DCR_SCOPE "" Plain Now "`scope`.";
-    OIDC_SCOPES "" Plain Now "Another name of `DCR_SCOPE`.";
-    DCR_GRANT_TYPES "authorization_code" Plain Now "`grant_types`.";
-    DCR_REDIRECT_UPDATE_MODE "auto" Plain Now "How changed redirect URIs are updated: `auto`, `replace`, `merge` or `none`.";
-    DCR_ROTATION_SAFE "false" Plain Now "`true` means `DCR_REDIRECT_UPDATE_MODE=merge`.";
-    DCR_FORCE_REPLACE "false" Plain Now "Replace the client, once per `DCR_IAT`.";
-    DCR_JWKS "uri" Plain Now "`uri` registers `jwks_uri`, `value` registers `jwks`.";
-    DCR_EXTRA_METADATA "" Plain Now "A JSON object merged into the registration request.";
-    DCR_SOFTWARE_STATEMENT "" Secret Now "Software statement (RFC 7591 §2.3).";
-    MS_BFF_TOKEN_AUTH_METHOD "private_key_jwt" Plain Now "The one authentication method that is supported.";
-    BFF_ASSERTION_AUDIENCE "auto" Plain Now "`aud` of client assertions: `auto`, `issuer` or `endpoint`.";
-    BFF_CLIENT_CRED_PATH "" Plain Now "Also write the client's public data here, for the application.";
-    BFF_BOOTSTRAP_TIMEOUT "60s" Plain Now "How long transient failures are retried at start.";
-    BFF_CA_FILE "" Plain Now "Extra trust anchors for the IdP; default the system's roots.";
-    BFF_ALLOW_INSECURE_HTTP "false" Plain Now "Permit `http:` to an IdP that is not on loopback.";
-    BFF_LOG "info" Plain Now "Log filter.";
-    BFF_LOG_FORMAT "" Plain Now "`text` or `json`; default `json` off a terminal.";
+    BFF_LISTEN "0.0.0.0:8000" Plain "Address of the public listener.";
+    BFF_ADMIN_LISTEN "" Plain "A second listener for `/admin` and `/metrics`.";
+    BFF_ADMIN_TOKEN "" Secret "Bearer token of `/admin`.";
+    BFF_BASE_URL "" Plain "Public URL of this service, under which the IdP finds `/.well-known/jwks.json`.";
+    DCR_JWKS_URI "" Plain "The `jwks_uri` to register, if it is not `BFF_BASE_URL` + `/.well-known/jwks.json`.";
+    BFF_KEYS_DIR "keys" Plain "The keys volume: PEM files and the state.";
+    BFF_STATE_DIR "" Plain "Where the state is kept, if the keys are mounted read-only; default `BFF_KEYS_DIR`.";
+    BFF_JWT_SIGNING_KEY "" Plain "Path of the first signing key's PEM.";
+    DCR_SIGNING_KEY "" Plain "Another name of `BFF_JWT_SIGNING_KEY`.";
+    BFF_KEY_PASSPHRASE "" Secret "Passphrase of an encrypted PKCS#8 PEM.";
+    BFF_KID "" Plain "`kid` of the first key; default its RFC 7638 thumbprint.";
+    BFF_SIGNING_ALG "" Plain "Signature algorithm; default by key.";
+    BFF_JWKS_MAX_AGE "300" Plain "Cache lifetime of the JWK Set, 1 s to 24 h.";
+    BFF_JWK_ROTATE_AFTER_DAYS "30" Plain "Age in days at which a key is replaced; `0` only by hand.";
+    BFF_JWK_RETIRE_AFTER_DAYS "60" Plain "Age in days at which a replaced key leaves the JWK Set.";
+    BFF_JWK_MAX_KEYS "3" Plain "Published keys at most.";
+    BFF_ROTATION_PREPUBLISH "10m" Plain "How long a new key is published before it may sign; at least `BFF_JWKS_MAX_AGE` + 60 s.";
+    DCR_ENABLED "" Plain "Whether to register a client; default `true` if `IDP_BASE_URL` is set.";
+    SKIP_DCR_BOOTSTRAP "false" Plain "Use the stored registration and call nobody.";
+    ALLOW_BOOTSTRAP_FAILURE "false" Plain "Keep serving keys when the registration fails, instead of exiting.";
+    IDP_BASE_URL "" Plain "Where discovery of the IdP starts.";
+    OIDC_ISSUER "" Plain "The expected `issuer`; default `IDP_BASE_URL`.";
+    DCR_REGISTRATION_ENDPOINT "" Plain "Overrides the discovered registration endpoint.";
+    OIDC_TOKEN_URL "" Plain "Overrides the discovered token endpoint.";
+    IDP_ADMIN_BASE_URL "" Plain "Where tokens are minted and renewed; default the origin of `IDP_BASE_URL` + `/api/admin`.";
+    DCR_IAT "" Secret "Initial access token, used once.";
+    BOOTSTRAP_ADMIN_TOKEN "" Secret "Lets `bff` mint an initial or renew a registration access token itself.";
+    DCR_CLIENT_ID "" Plain "Wished `client_id`, sent only if set.";
+    AUTH_CLIENT_ID "" Plain "Another name of `DCR_CLIENT_ID`.";
+    DCR_CLIENT_NAME "" Plain "`client_name`; default `DCR_CLIENT_ID`, else `bff-server`.";
+    DCR_CLIENT_PROFILE "" Plain "`client_profile`, sent only if set.";
+    DCR_REDIRECT_URIS "" Plain "`redirect_uris`: https, or http on loopback.";
+    DCR_SCOPE "" Plain "`scope`.";
+    OIDC_SCOPES "" Plain "Another name of `DCR_SCOPE`.";
+    DCR_GRANT_TYPES "authorization_code" Plain "`grant_types`.";
+    DCR_REDIRECT_UPDATE_MODE "auto" Plain "How changed redirect URIs are updated: `auto`, `replace`, `merge` or `none`.";
+    DCR_ROTATION_SAFE "false" Plain "`true` means `DCR_REDIRECT_UPDATE_MODE=merge`.";
+    DCR_FORCE_REPLACE "false" Plain "Replace the client, once per `DCR_IAT`.";
+    DCR_JWKS "uri" Plain "`uri` registers `jwks_uri`, `value` registers `jwks`.";
+    DCR_EXTRA_METADATA "" Plain "A JSON object merged into the registration request.";
+    DCR_SOFTWARE_STATEMENT "" Secret "Software statement (RFC 7591 §2.3).";
+    MS_BFF_TOKEN_AUTH_METHOD "private_key_jwt" Plain "The one authentication method that is supported.";
+    BFF_ASSERTION_AUDIENCE "auto" Plain "`aud` of client assertions: `auto`, `issuer` or `endpoint`.";
+    BFF_CLIENT_CRED_PATH "" Plain "Also write the client's public data here, for the application.";
+    BFF_BOOTSTRAP_TIMEOUT "60s" Plain "How long transient failures are retried at start.";
+    BFF_CA_FILE "" Plain "Extra trust anchors for the IdP; default the system's roots.";
+    BFF_ALLOW_INSECURE_HTTP "false" Plain "Permit `http:` to an IdP that is not on loopback.";
+    BFF_LOG "info" Plain "Log filter.";
+    BFF_LOG_FORMAT "" Plain "`text` or `json`; default `json` off a terminal.";
 }
 
 /// The known variable whose name is nearest to `name`, if any is near.

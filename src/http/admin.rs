@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 
 use super::AppState;
 use super::problem::Problem;
-use crate::app::{App, Backoff, BootstrapError, Class, Registrar};
-use crate::keyring::Ring;
+use super::rotate;
+use crate::app::{App, Backoff, BootstrapError, Class, Registrar, Rotator};
+use crate::keyring::KeyRing;
 use crate::registration::{Attempt, Orphan, Registered};
 use crate::store;
 
@@ -26,6 +27,7 @@ pub(super) fn routes(app: &Arc<App>) -> Router<AppState> {
     Router::new()
         .route("/status", get(status))
         .route("/register", post(register))
+        .merge(rotate::routes())
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(from_fn_with_state(Arc::clone(app), authorize))
 }
@@ -33,13 +35,9 @@ pub(super) fn routes(app: &Arc<App>) -> Router<AppState> {
 /// Lets through who has the administrator's token (RFC 6750 §2.1).
 async fn authorize(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(token) = &app.config.listen.admin_token else {
-        let problem = Problem {
-            status: StatusCode::FORBIDDEN,
-            detail: "no administrator's token is configured: set BFF_ADMIN_TOKEN (or \
-                     BFF_ADMIN_TOKEN_FILE) and restart"
-                .to_owned(),
-        };
-        return problem.into_response();
+        let detail = "no administrator's token is configured: set BFF_ADMIN_TOKEN (or \
+                      BFF_ADMIN_TOKEN_FILE) and restart";
+        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
     };
     let given = bearer(request.headers());
     if given.is_some_and(|given| same(given, token.expose())) {
@@ -51,11 +49,8 @@ async fn authorize(State(app): State<Arc<App>>, request: Request, next: Next) ->
     } else {
         r#"Bearer realm="bff admin""#
     };
-    let mut response = Problem {
-        status: StatusCode::UNAUTHORIZED,
-        detail: "send `Authorization: Bearer` with the value of BFF_ADMIN_TOKEN".to_owned(),
-    }
-    .into_response();
+    let detail = "send `Authorization: Bearer` with the value of BFF_ADMIN_TOKEN";
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
     response.headers_mut().insert(
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static(challenge),
@@ -77,15 +72,18 @@ fn same(given: &str, token: &str) -> bool {
 }
 
 /// Where everything stands; no secrets.
-async fn status(State(app): State<Arc<App>>) -> Json<Value> {
+async fn status(State(app): State<Arc<App>>, State(rotator): State<Arc<Rotator>>) -> Json<Value> {
     let drift = app.status.drift();
     let seen = without_nulls(json!({
         "last_checked_at": drift.as_ref().map(|(_, checked_at)| checked_at),
         "drift": drift.as_ref().map(|(drift, _)| drift),
     }));
     let mut status = describe(&app.ledger.state(), seen);
-    if let (Value::Object(members), Some(proof)) = (&mut status, app.status.proof()) {
-        members.insert("proof".to_owned(), json!(proof));
+    if let Value::Object(members) = &mut status {
+        members.insert("rotation".to_owned(), json!(rotator.status()));
+        if let Some(proof) = app.status.proof() {
+            members.insert("proof".to_owned(), json!(proof));
+        }
     }
     Json(status)
 }
@@ -100,14 +98,14 @@ pub fn describe(state: &store::State, seen: Value) -> Value {
     }
     json!({
         "keys": state.ring.as_ref().map(keys).unwrap_or_default(),
-        "rotation": {"phase": "steady"},
+        "rotation": state.ring.as_ref().map(rotation),
         "registration": registration,
         "orphans": state.orphans.iter().map(orphan).collect::<Vec<_>>(),
         "journal": state.journal,
     })
 }
 
-fn keys(ring: &Ring) -> Vec<Value> {
+fn keys(ring: &KeyRing) -> Vec<Value> {
     ring.keys()
         .map(|(key, state)| {
             without_nulls(json!({
@@ -120,6 +118,13 @@ fn keys(ring: &Ring) -> Vec<Value> {
             }))
         })
         .collect()
+}
+
+fn rotation(ring: &KeyRing) -> Value {
+    match ring.next() {
+        Some(next) => json!({"phase": "prepublished", "kid": next.jwk.kid}),
+        None => json!({"phase": "steady"}),
+    }
 }
 
 fn registration(registered: Option<&Registered>, attempt: Option<&Attempt>) -> Value {
@@ -151,12 +156,8 @@ async fn register(
     Query(query): Query<RegisterQuery>,
 ) -> Response {
     let Some(registrar) = registrar else {
-        let problem = Problem {
-            status: StatusCode::CONFLICT,
-            detail: "registration is off: set DCR_ENABLED and IDP_BASE_URL, then restart"
-                .to_owned(),
-        };
-        return problem.into_response();
+        let detail = "registration is off: set DCR_ENABLED and IDP_BASE_URL, then restart";
+        return Problem::new(StatusCode::CONFLICT, detail).into_response();
     };
     tracing::info!(
         dry_run = query.dry_run,
@@ -191,14 +192,11 @@ async fn register(
 const PATIENCE: Duration = Duration::from_secs(8);
 
 fn failed(error: &BootstrapError) -> Response {
-    let problem = Problem {
-        status: match error.class() {
-            Class::Unavailable => StatusCode::BAD_GATEWAY,
-            Class::Failure | Class::NotAccepted | Class::Configuration => StatusCode::CONFLICT,
-        },
-        detail: format!("{}; {}", error.chain(), error.hint()),
+    let status = match error.class() {
+        Class::Unavailable => StatusCode::BAD_GATEWAY,
+        Class::Failure | Class::NotAccepted | Class::Configuration => StatusCode::CONFLICT,
     };
-    problem.into_response()
+    Problem::new(status, format!("{}; {}", error.chain(), error.hint())).into_response()
 }
 
 fn without_nulls(mut value: Value) -> Value {

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use crate::app::{App, Bootstrap, Level, ProofOutcome};
+use crate::app::{App, Bootstrap, Level, ProofOutcome, Rotator};
 
 /// 200 as long as the process answers.
 pub(super) async fn livez() -> Response {
@@ -28,7 +28,10 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Everything at a glance: 503 only if an operator has to act before the service is of use.
-pub(super) async fn healthz(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn healthz(
+    State(app): State<Arc<App>>,
+    State(rotator): State<Arc<Rotator>>,
+) -> Response {
     let mut overall = Level::Ok;
     let mut checks = Map::new();
     for (name, (level, mut check)) in [
@@ -36,6 +39,7 @@ pub(super) async fn healthz(State(app): State<Arc<App>>) -> Response {
         ("state", state(&app)),
         ("registration", registration(&app)),
         ("proof", proof(&app)),
+        ("rotation", rotation(&rotator)),
     ] {
         overall = overall.max(level);
         if let Value::Object(members) = &mut check {
@@ -114,4 +118,14 @@ fn proof(app: &App) -> (Level, Value) {
         Some(proof) if proof.outcome == ProofOutcome::Accepted => (Level::Ok, json!(proof)),
         Some(proof) => (Level::Degraded, json!(proof)),
     }
+}
+
+fn rotation(rotator: &Rotator) -> (Level, Value) {
+    let status = rotator.status();
+    let level = if status.rejections > 0 {
+        Level::Degraded
+    } else {
+        Level::Ok
+    };
+    (level, json!(status))
 }

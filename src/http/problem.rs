@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 /// An error for the caller of this service.
 #[derive(Clone, Debug)]
@@ -10,16 +10,31 @@ pub(super) struct Problem {
     pub(super) status: StatusCode,
     /// What the caller can do about it. No secrets, nothing internal.
     pub(super) detail: String,
+    /// More members, for programs (RFC 9457 §3.2).
+    pub(super) extensions: Map<String, Value>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            extensions: Map::new(),
+        }
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or_default(),
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
+        if let Value::Object(members) = &mut body {
+            members.extend(self.extensions);
+        }
         let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
         (self.status, content_type, body.to_string()).into_response()
     }
@@ -36,11 +51,7 @@ pub(super) async fn dress(response: Response) -> Response {
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.starts_with("application/"));
     let mut response = if (status.is_client_error() || status.is_server_error()) && !is_json {
-        let mut dressed = Problem {
-            status,
-            detail: detail(status).to_owned(),
-        }
-        .into_response();
+        let mut dressed = Problem::new(status, detail(status)).into_response();
         for (name, value) in response.headers() {
             if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
                 dressed.headers_mut().insert(name, value.clone());

@@ -38,6 +38,14 @@ pub enum Event {
     Deleted,
     /// A key was made or imported.
     KeyCreated,
+    /// A key was rejected after its promotion, and the one before signs again.
+    KeyFellBack,
+    /// Another key signs.
+    KeyPromoted,
+    /// A key left the set at its time.
+    KeyRetired,
+    /// All keys left the set, because somebody else may have them.
+    KeysRevoked,
     /// A client of ours exists that could not be deleted.
     Orphaned,
     /// The IdP refused a registration; no client was made.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use openssl::rand::rand_bytes;
@@ -52,6 +52,17 @@ pub(super) fn create(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> 
     replace(path, contents, mode).map_err(|error| match error {
         ReplaceError::Before(error) | ReplaceError::After(error) => error,
     })
+}
+
+/// Lets the symbolic link `path` lead to `target`; there is no moment without it.
+pub(super) fn link(path: &Path, target: &Path) -> io::Result<()> {
+    if fs::read_link(path).is_ok_and(|there| there == target) {
+        return Ok(());
+    }
+    let (directory, temporary) = temporary(path)?;
+    symlink(target, &temporary)?;
+    fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    sync_directory(&directory)
 }
 
 /// Creates a directory for its owner alone, and those above it, unless it is there.

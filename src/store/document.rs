@@ -8,7 +8,7 @@ use openssl::sha::sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::keyring::Ring;
+use crate::keyring::KeyRing;
 use crate::registration::{Attempt, Audience, Journal, MintedIat, Orphan, Registered};
 
 /// All that must survive a restart, but for the private keys.
@@ -16,7 +16,7 @@ use crate::registration::{Attempt, Audience, Journal, MintedIat, Orphan, Registe
 pub struct State {
     /// The keys; none before the first one is made or imported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ring: Option<Ring>,
+    pub ring: Option<KeyRing>,
     /// The client we are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registered>,
@@ -196,7 +196,7 @@ mod tests {
     fn state() -> State {
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
         State {
-            ring: Some(Ring::new(key.public().clone(), Timestamp::UNIX_EPOCH)),
+            ring: Some(KeyRing::new(key.public().clone(), Timestamp::UNIX_EPOCH)),
             registration: Some(Registered {
                 issuer: "https://idp.example".to_owned(),
                 client_id: "c1".to_owned(),

@@ -58,6 +58,7 @@ impl OpenError {
 const CURRENT: &str = "state.json";
 const PREVIOUS: &str = "state.previous.json";
 const LOCK: &str = "bff.lock";
+const ACTIVE: &str = "active.pem";
 
 impl FileStore {
     /// Opens the store for its one owner: makes the directories if need be, takes the lock and
@@ -209,7 +210,8 @@ impl Store for FileStore {
         for directory in [&self.keys, &self.state] {
             for entry in fs::read_dir(directory)? {
                 let path = entry?.path();
-                if path.extension().is_some_and(|extension| extension == "pem") {
+                let is_pem = path.extension().is_some_and(|extension| extension == "pem");
+                if is_pem && !path.is_symlink() {
                     names.extend(
                         path.file_stem()
                             .map(|name| name.to_string_lossy().into_owned()),
@@ -220,6 +222,18 @@ impl Store for FileStore {
         names.sort();
         names.dedup();
         Ok(names)
+    }
+
+    fn activate(&self, kid: &Kid) -> Result<(), KeyFileError> {
+        let name = file_name(kid);
+        let directory = if self.keys.join(&name).exists() {
+            &self.keys
+        } else {
+            &self.state
+        };
+        let path = directory.join(ACTIVE);
+        disk::link(&path, Path::new(&name))
+            .map_err(|source| KeyFileError::Unwritable { path, source })
     }
 
     fn write_key(&self, kid: &Kid, pem: &Secret) -> Result<(), KeyFileError> {

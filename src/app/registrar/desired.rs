@@ -1,11 +1,13 @@
 //! From the configuration and the keys to what is asked for.
 
+use std::sync::PoisonError;
+
 use serde_json::{Value, json};
 
 use super::Registrar;
 use crate::app::endpoints::Endpoints;
 use crate::config::{JwksMode, RedirectUpdateMode};
-use crate::keyring::Ring;
+use crate::keyring::KeyRing;
 use crate::registration::{Desired, Drift, JwksMember, RedirectUpdate, Registered};
 use crate::store::write_public_file;
 
@@ -14,10 +16,11 @@ impl Registrar {
     pub(super) fn desired(&self) -> Desired {
         let dcr = self.dcr();
         let state = self.app.ledger.state();
+        let alg = *self.alg.lock().unwrap_or_else(PoisonError::into_inner);
         let jwks = if let (JwksMode::Uri, Some(uri)) = (&dcr.jwks, &dcr.jwks_uri) {
             JwksMember::Uri(uri.to_string())
         } else {
-            let keys = state.ring.iter().flat_map(Ring::published);
+            let keys = state.ring.iter().flat_map(KeyRing::published);
             JwksMember::Value(json!({"keys": keys.collect::<Vec<_>>()}))
         };
         Desired {
@@ -28,7 +31,7 @@ impl Registrar {
             redirect_uris: dcr.redirect_uris.clone(),
             grant_types: dcr.grant_types.clone(),
             scope: dcr.scope.clone(),
-            alg: self.app.keys.current().alg(),
+            alg: alg.unwrap_or_else(|| self.app.keys.current().alg()),
             jwks,
             software_statement: dcr.software_statement.clone(),
             extra: dcr.extra_metadata.clone(),

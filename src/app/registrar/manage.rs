@@ -1,12 +1,10 @@
 //! Reading, updating and keeping the means to do so (RFC 7592).
 
-use std::error::Error as _;
-
 use url::Url;
 
 use super::Registrar;
-use crate::app::BootstrapError;
-use crate::idp::{ManagementClient, SendError};
+use crate::app::{BootstrapError, chain};
+use crate::idp::ManagementClient;
 use crate::oauth::{ClientInformation, ClientMetadata, Management};
 use crate::registration::{
     Drift, Event, Managed, RawAnswer, RedirectUpdate, Registered, update_body,
@@ -79,8 +77,13 @@ impl Registrar {
         let client = ManagementClient::new(self.http.clone(), management.clone());
         tracing::info!(
             client.id = %registered.client_id,
-            "Updating client `{}`: {drift}",
-            registered.client_id
+            "Updating client `{}`: {}",
+            registered.client_id,
+            if drift.is_empty() {
+                "unchanged, so that the IdP fetches the JWK Set again".to_owned()
+            } else {
+                drift.to_string()
+            }
         );
         let now = || self.app.clock.now();
         let mut sent = client.update(&body, now).await;
@@ -101,7 +104,7 @@ impl Registrar {
             Err(error) => {
                 tracing::warn!(
                     "{}: whether the update was made has to be found out",
-                    told(&error)
+                    chain(&error)
                 );
                 self.confirm_update().await
             }
@@ -201,7 +204,7 @@ impl Registrar {
         let client = ManagementClient::new(self.http.clone(), management.clone());
         let answer = match client.read(|| self.app.clock.now()).await {
             Ok(answer) => answer,
-            Err(error) => return Ok(Read::Nothing(told(&error))),
+            Err(error) => return Ok(Read::Nothing(chain(&error))),
         };
         match Managed::of(&answer) {
             Managed::Is(information) => {
@@ -312,7 +315,12 @@ impl Registrar {
         let now = self.app.clock.now();
         let token = information.registration_access_token.clone();
         let granted = information.metadata.clone();
-        let detail = format!("changed in {}", drift.members().join(", "));
+        let detail = if drift.is_empty() {
+            "sent again unchanged".to_owned()
+        } else {
+            format!("changed in {}", drift.members().join(", "))
+        };
+        tracing::info!("Client updated: {detail}");
         self.app
             .ledger
             .update(|state| {
@@ -330,7 +338,6 @@ impl Registrar {
                 }
             })
             .await?;
-        tracing::info!("Client updated: {}", drift.members().join(", "));
         Ok(())
     }
 
@@ -394,12 +401,4 @@ impl Registrar {
 fn managed(registered: Option<&Registered>) -> Option<(&Registered, &Management)> {
     let registered = registered?;
     Some((registered, registered.management.as_ref()?))
-}
-
-/// A failure to send, with its cause, on one line.
-fn told(error: &SendError) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }

@@ -103,7 +103,7 @@ impl Registrar {
     ) -> Result<Proof, BootstrapError> {
         let prover = Prover::new(self.http.clone(), self.app.clock.clone());
         let subject = self.subject(&registered.client_id, endpoints)?;
-        let proof = prover.prove(self.app.keys.current(), &subject).await;
+        let proof = prover.prove(&self.app.keys.current(), &subject).await;
         let outcome = Outcome {
             outcome: proof.outcome.word(),
         };
@@ -135,11 +135,13 @@ impl Registrar {
         if self.app.metrics.jwks_served.get() > 0 {
             return true;
         }
-        let kid = self.app.keys.current().kid().as_str();
+        let key = self.app.keys.current();
         match &self.dcr().jwks_uri {
             None => true,
             Some(uri) => match self.http.probe(uri.as_str()).await {
-                Ok(answer) => answer.status == 200 && answer.body.expose().contains(kid),
+                Ok(answer) => {
+                    answer.status == 200 && answer.body.expose().contains(key.kid().as_str())
+                }
                 Err(_) => false,
             },
         }

@@ -1,12 +1,10 @@
 //! One registration (RFC 7591 §3), from the intention to the conclusion.
 
-use std::error::Error as _;
-
 use axum::http::StatusCode;
 
 use super::Registrar;
 use crate::app::endpoints::Endpoints;
-use crate::app::{Backoff, BootstrapError, ProofOutcome, Prover};
+use crate::app::{Backoff, BootstrapError, ProofOutcome, Prover, chain};
 use crate::idp::{DcrClient, TokenWish};
 use crate::oauth::InitialAccessToken;
 use crate::registration::{
@@ -76,10 +74,7 @@ impl Registrar {
                     }
                 }
                 Err((error, _)) => {
-                    return Ok(Err(match error.source() {
-                        Some(cause) => format!("{error}: {cause}"),
-                        None => error.to_string(),
-                    }));
+                    return Ok(Err(chain(&error)));
                 }
             }
         }
@@ -303,7 +298,7 @@ impl Registrar {
         self.step("looking for the client of an unfinished registration");
         let prover = Prover::new(self.http.clone(), self.app.clock.clone());
         let subject = self.subject(client_id, endpoints)?;
-        let proof = prover.prove(self.app.keys.current(), &subject).await;
+        let proof = prover.prove(&self.app.keys.current(), &subject).await;
         if proof.outcome != ProofOutcome::Accepted {
             return Ok(false);
         }

@@ -131,7 +131,7 @@ impl Registrar {
             return false;
         };
         let prover = Prover::new(self.http.clone(), self.app.clock.clone());
-        let proof = prover.prove(self.app.keys.current(), &subject).await;
+        let proof = prover.prove(&self.app.keys.current(), &subject).await;
         proof.outcome == ProofOutcome::Rejected
     }
 }

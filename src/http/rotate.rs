@@ -1,0 +1,152 @@
+//! Rotation, on order.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::AppState;
+use super::problem::Problem;
+use crate::app::{App, Mode, Order, RotateError, RotationStatus, Rotator};
+use crate::jose::Algorithm;
+
+/// `GET` and `POST /admin/rotate`.
+pub(super) fn routes() -> Router<AppState> {
+    Router::new().route("/rotate", get(status).post(rotate))
+}
+
+/// Answers by `Idempotency-Key`: who asks again with the same key, because the answer was lost,
+/// gets that answer and no second rotation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answered(Arc<Mutex<VecDeque<(String, RotationStatus)>>>);
+
+impl Answered {
+    /// How many answers are kept.
+    const CAPACITY: usize = 64;
+
+    fn get(&self, key: &str) -> Option<RotationStatus> {
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, answer) = answers.iter().find(|(known, _)| known == key)?;
+        Some(answer.clone())
+    }
+
+    fn put(&self, key: String, answer: RotationStatus) {
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= Self::CAPACITY {
+            answers.pop_front();
+        }
+        answers.push_back((key, answer));
+    }
+}
+
+async fn status(State(rotator): State<Arc<Rotator>>) -> Json<RotationStatus> {
+    Json(rotator.status())
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Body {
+    mode: Option<String>,
+    alg: Option<String>,
+}
+
+/// Begins a rotation; it goes on by itself.
+async fn rotate(
+    State(app): State<Arc<App>>,
+    State(rotator): State<Arc<Rotator>>,
+    State(answered): State<Answered>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let order = match parse(&body) {
+        Ok(order) => order,
+        Err(problem) => return problem.into_response(),
+    };
+    let key = headers
+        .get("idempotency-key")
+        .and_then(|key| key.to_str().ok())
+        .map(str::to_owned);
+    if let Some(answer) = key.as_deref().and_then(|key| answered.get(key)) {
+        return (StatusCode::ACCEPTED, Json(answer)).into_response();
+    }
+    tracing::info!(order = ?order, "Audit: rotation ordered through /admin/rotate");
+    let ordered = app
+        .shutdown
+        .see_through(async move {
+            let result = rotator.order(order).await;
+            if let (Ok(answer), Some(key)) = (&result, key) {
+                answered.put(key, answer.clone());
+            }
+            result
+        })
+        .await;
+    match ordered {
+        Ok(answer) => (StatusCode::ACCEPTED, Json(answer)).into_response(),
+        Err(error) => refused(&error).into_response(),
+    }
+}
+
+fn parse(body: &Bytes) -> Result<Order, Problem> {
+    let body: Body = if body.iter().all(u8::is_ascii_whitespace) {
+        Body::default()
+    } else {
+        serde_json::from_slice(body).map_err(|error| {
+            // What is JSON, but not these members, is understood and not possible.
+            let status = match error.classify() {
+                serde_json::error::Category::Data => StatusCode::UNPROCESSABLE_ENTITY,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            Problem::new(
+                status,
+                "the body is empty, or a JSON object with `mode` (`scheduled`, `now`, \
+                 `compromised`) and `alg`",
+            )
+        })?
+    };
+    let unprocessable = |detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    let mode = match body.mode.as_deref() {
+        None | Some("scheduled") => Mode::Scheduled,
+        Some("now") => Mode::Now,
+        Some("compromised") => Mode::Compromised,
+        Some(_) => {
+            return Err(unprocessable(
+                "`mode` is `scheduled`, `now` or `compromised`".to_owned(),
+            ));
+        }
+    };
+    let alg = match body.alg.as_deref().map(str::parse::<Algorithm>) {
+        None => None,
+        Some(Ok(alg)) => Some(alg),
+        Some(Err(_)) => {
+            let names: Vec<&str> = Algorithm::ALL.iter().map(|alg| alg.name()).collect();
+            return Err(unprocessable(format!(
+                "`alg` is one of {}",
+                names.join(", ")
+            )));
+        }
+    };
+    Ok(Order { mode, alg })
+}
+
+fn refused(error: &RotateError) -> Problem {
+    let status = match error {
+        RotateError::NoRoom(_) | RotateError::UnderWay { .. } => StatusCode::CONFLICT,
+        RotateError::Make(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let mut problem = Problem::new(status, format!("{error}; {}", error.hint()));
+    if let RotateError::UnderWay { kid, seconds_left } = error {
+        let members = &mut problem.extensions;
+        members.insert("phase".to_owned(), json!("prepublished"));
+        members.insert("kid".to_owned(), json!(kid));
+        members.insert("seconds_left".to_owned(), json!(seconds_left));
+    }
+    problem
+}
