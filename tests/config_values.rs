@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bff::config::{
-    Config, ConfigErrors, Env, JwksMode, KeysConfig, ListenConfig, LogFormat, MintConfig,
-    Overrides, RedirectUpdateMode, Sources,
+    Config, ConfigErrors, Env, KeysConfig, ListenConfig, LogFormat, MintConfig, Overrides,
+    RedirectUpdateMode, Sources,
 };
 use bff::jose::Algorithm;
 
