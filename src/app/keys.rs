@@ -300,7 +300,7 @@ async fn import(path: &Path, config: &KeysConfig) -> Result<SigningKey, KeysErro
         path: path.to_path_buf(),
         source,
     })?;
-    let kid = config.kid.as_deref().map(str::parse::<Kid>).transpose()?;
+    let kid = wished_kid(config)?;
     let (passphrase, alg) = (config.passphrase.clone(), config.algorithm);
     blocking(move || SigningKey::from_pem(text.expose().as_bytes(), passphrase.as_ref(), alg, kid))
         .await
@@ -308,6 +308,11 @@ async fn import(path: &Path, config: &KeysConfig) -> Result<SigningKey, KeysErro
             path: path.to_path_buf(),
             source,
         })
+}
+
+/// The configured name of the first key.
+fn wished_kid(config: &KeysConfig) -> Result<Option<Kid>, InvalidKid> {
+    config.kid.as_deref().map(str::parse).transpose()
 }
 
 /// Reads the PEM that an operator has put there, and says so if others can read it too.
@@ -348,7 +353,8 @@ async fn adopt(ledger: &Ledger, config: &KeysConfig) -> Result<Option<SigningKey
         [name] => name.clone(),
         _ => return Err(strays(names)),
     };
-    let Ok(kid) = name.parse::<Kid>() else {
+    let wished = wished_kid(config)?.filter(|kid| *kid.file_stem() == *name);
+    let Some(kid) = wished.clone().or_else(|| name.parse().ok()) else {
         return Err(strays(names));
     };
     let alg = config.algorithm;
@@ -356,7 +362,7 @@ async fn adopt(ledger: &Ledger, config: &KeysConfig) -> Result<Option<SigningKey
     let passphrase = config.passphrase.clone();
     let key = blocking(move || {
         let pem = store.read_key(&kid).ok()?;
-        let key = SigningKey::from_pem(pem.expose().as_bytes(), passphrase.as_ref(), alg, None);
+        let key = SigningKey::from_pem(pem.expose().as_bytes(), passphrase.as_ref(), alg, wished);
         key.ok().filter(|key| *key.kid() == kid)
     })
     .await;
@@ -368,7 +374,11 @@ async fn adopt(ledger: &Ledger, config: &KeysConfig) -> Result<Option<SigningKey
 
 async fn generate(config: &KeysConfig) -> Result<SigningKey, KeysError> {
     let alg = config.algorithm.unwrap_or(Algorithm::ES256);
-    Ok(blocking(move || SigningKey::generate(alg)).await?)
+    let key = blocking(move || SigningKey::generate(alg)).await?;
+    Ok(match wished_kid(config)? {
+        Some(kid) => key.named(kid),
+        None => key,
+    })
 }
 
 /// Writes the key's file, unless there is one with this very key.

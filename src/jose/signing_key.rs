@@ -96,6 +96,13 @@ impl SigningKey {
         Self::assemble(private, key_type, alg, None).ok_or_else(|| MakeKeyError(ErrorStack::get()))
     }
 
+    /// The same key under another ID.
+    #[must_use]
+    pub fn named(mut self, kid: Kid) -> Self {
+        self.public.kid = kid;
+        self
+    }
+
     /// The public half.
     pub fn public(&self) -> &PublicJwk {
         &self.public
