@@ -56,8 +56,11 @@ pub enum SendError {
 /// The client could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
+    /// There is not one certificate among the extra trust anchors.
+    #[error("the file of trust anchors holds no certificate")]
+    NoTrustAnchor,
     /// The extra trust anchors are no certificates.
-    #[error("the file of trust anchors holds no certificate that can be read")]
+    #[error("the file of trust anchors holds a certificate that cannot be read")]
     TrustAnchors(#[source] reqwest::Error),
     /// TLS could not be set up.
     #[error("cannot set up TLS")]
@@ -91,6 +94,9 @@ impl HttpClient {
         if let Some(pem) = trust_anchors {
             let anchors =
                 reqwest::Certificate::from_pem_bundle(pem).map_err(ClientError::TrustAnchors)?;
+            if anchors.is_empty() {
+                return Err(ClientError::NoTrustAnchor);
+            }
             builder = builder.tls_certs_merge(anchors);
         }
         let client = builder.build().map_err(ClientError::Tls)?;
