@@ -166,7 +166,7 @@ async fn an_idp_that_cannot_reach_the_keys_leads_to_the_address_that_is_wrong() 
         world
             .env_with_token()
             .set("BFF_BASE_URL", nobody.url(""))
-            .set("BFF_BOOTSTRAP_TIMEOUT", "1s")
+            .set("BFF_BOOTSTRAP_TIMEOUT", "0s")
     };
 
     let refused = Bff::serve(&wrong(&strict)).ended().await;
@@ -361,7 +361,7 @@ async fn a_key_that_is_not_accepted_ends_the_start_in_time() {
     let world = World::new().await;
     let (on, status) = (Endpoint::Token, 401);
     world.idp.faults().set(Fault::Status { on, status });
-    let env = world.env_with_token().set("BFF_BOOTSTRAP_TIMEOUT", "2s");
+    let env = world.env_with_token().set("BFF_BOOTSTRAP_TIMEOUT", "1s");
 
     let fresh = Bff::serve(&env).ended().await;
     let later = Bff::serve(&env).ended().await;
@@ -386,7 +386,7 @@ async fn a_token_endpoint_that_is_ill_is_no_rejection() {
     world.run(&env).await;
 
     world.idp.faults().set(Fault::Status { on, status });
-    let env = env.set("BFF_BOOTSTRAP_TIMEOUT", "1s");
+    let env = env.set("BFF_BOOTSTRAP_TIMEOUT", "0s");
     let ended = Bff::serve(&env).ended().await;
     ended.fails(69, &["did not say", "HTTP 503", "OIDC_TOKEN_URL"]);
     assert_eq!(world.clients(), [world.client_id()]);
@@ -397,7 +397,7 @@ async fn a_clock_that_is_off_is_named_as_the_cause() {
     for (seconds, words) in [(-600, "behind ours"), (600, "ahead of ours")] {
         let world = World::new().await;
         world.idp.faults().set(Fault::ClockSkew { seconds });
-        let env = world.env().set("BFF_BOOTSTRAP_TIMEOUT", "1s");
+        let env = world.env().set("BFF_BOOTSTRAP_TIMEOUT", "0s");
         let token = world.idp.mint_iat();
 
         let ended = Bff::serve(&env.set("DCR_IAT", &token)).ended().await;
@@ -419,20 +419,19 @@ async fn an_algorithm_that_the_idp_does_not_take_is_found_before_the_token_is_sp
 }
 
 #[tokio::test]
-async fn a_client_that_the_idp_lost_is_reported_and_not_registered_again() {
+async fn a_client_that_the_idp_lost_is_reported_and_replaced_by_a_fresh_token_alone() {
     let world = World::new().await;
-    let client_id = world.registered().await;
-    world.idp.delete_client(&client_id).unwrap();
-    let token = world.idp.mint_iat();
+    let old = world.registered().await;
+    world.idp.delete_client(&old).unwrap();
 
-    let ended = Bff::serve(&world.env().set("DCR_IAT", &token))
-        .ended()
-        .await;
+    for _ in 0..2 {
+        let ended = Bff::serve(&world.env()).ended().await;
+        ended.fails(1, &[&old, "any more", "bff mint-iat", "DCR_IAT"]);
+        assert_eq!(world.received(REGISTER).len(), 1);
+    }
 
-    ended.fails(77, &[&client_id, "DCR_FORCE_REPLACE=true", "bff mint-iat"]);
-    assert_eq!(world.idp.iat_uses(&token), Some(0));
-    let env = world.env().set("DCR_IAT", &token);
-    world.run(&env.set("DCR_FORCE_REPLACE", "true")).await;
+    world.run(&world.env_with_token()).await;
+    assert_ne!(world.client_id(), old);
     assert_eq!(world.clients(), [world.client_id()]);
 }
 
@@ -443,7 +442,7 @@ async fn plain_http_behind_an_https_address_is_a_failed_connection() {
     let env = world
         .env_with_token()
         .set("IDP_BASE_URL", address)
-        .set("BFF_BOOTSTRAP_TIMEOUT", "1s");
+        .set("BFF_BOOTSTRAP_TIMEOUT", "0s");
 
     let ended = Bff::serve(&env).ended().await;
 
