@@ -8,10 +8,13 @@
 
 mod support;
 
+use std::path::PathBuf;
+
 use dev_idp::{Config, DevIdp, Direction, Endpoint, Exchange, Fault};
 use serde_json::{Value, json};
 
 use support::child::{Bff, messages};
+use support::volume::Volume;
 use support::world::World;
 
 #[tokio::test]
@@ -315,6 +318,42 @@ async fn the_application_finds_its_client_in_a_file_that_holds_no_secret() {
             "token_endpoint": format!("{issuer}/token"), "kid": kid, "alg": "ES256",
         })
     );
+}
+
+#[tokio::test]
+async fn an_administrators_token_mints_what_the_first_start_needs_and_no_more() {
+    let world = World::new().await;
+    let token = world.idp.admin_token();
+    let env = world.env().set("BOOTSTRAP_ADMIN_TOKEN", token);
+
+    world.run(&env).await;
+    world.run(&env).await;
+
+    assert_eq!(world.received(Endpoint::Mint).len(), 1);
+    assert_eq!(world.received(Endpoint::Register).len(), 1);
+    assert_eq!(world.clients(), [world.client_id()]);
+}
+
+#[tokio::test]
+async fn the_state_can_be_kept_apart_from_the_keys() {
+    let world = World::new().await;
+    let elsewhere = Volume::new();
+    let pem = world.volume.put_key("p256-pkcs8.pem");
+    let env = world
+        .env()
+        .set("BFF_JWT_SIGNING_KEY", pem)
+        .set("BFF_STATE_DIR", elsewhere.path());
+
+    world
+        .run(&env.clone().set("DCR_IAT", world.idp.mint_iat()))
+        .await;
+    world.run(&env).await;
+
+    let client_id = elsewhere.state()["registration"]["client_id"].clone();
+    assert_eq!(json!(world.clients()), json!([client_id]));
+    let is_pem = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "pem");
+    assert!(world.volume.snapshot().keys().all(is_pem));
+    assert_eq!(world.received(Endpoint::Register).len(), 1);
 }
 
 /// An exchange in a few words.

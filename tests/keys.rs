@@ -192,6 +192,20 @@ async fn an_encrypted_key_is_kept_encrypted() {
 }
 
 #[tokio::test]
+async fn a_key_that_an_interrupted_first_start_left_goes_on_under_its_name() {
+    let world = World::new().await;
+    let pem = fs::read(fixture("p256-pkcs8.pem")).unwrap();
+    world.volume.write("my-key.pem", &pem);
+
+    let bff = world
+        .ready(&world.env_with_token().set("BFF_KID", "my-key"))
+        .await;
+
+    assert_eq!(world.keys().await[0]["kid"], "my-key");
+    drop(bff);
+}
+
+#[tokio::test]
 async fn a_private_key_that_others_can_read_is_warned_about() {
     let world = World::new().await;
     let pem = world.volume.put_key("p256-pkcs8.pem");

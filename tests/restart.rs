@@ -9,6 +9,8 @@
 
 mod support;
 
+use std::fs;
+
 use dev_idp::{Endpoint, Fault};
 use serde_json::{Value, json};
 
@@ -75,6 +77,30 @@ async fn a_start_after_a_power_failure_goes_on_as_if_nothing_had_been() {
     assert_eq!(world.client_id(), client_id);
     assert_eq!(world.writes().len(), 1);
     drop(bff);
+}
+
+#[tokio::test]
+async fn a_damaged_document_is_replaced_by_the_one_before_and_said_so() {
+    let world = World::new().await;
+    let client_id = world.registered().await;
+    let text = fs::read(world.volume.file("state.json")).unwrap();
+    world.volume.write("state.json", &text[..text.len() / 2]);
+
+    let bff = world.ready(&world.env()).await;
+
+    let health = world.get("/healthz").await;
+    assert_eq!(
+        (health.status, &health.json()["status"]),
+        (200, &json!("degraded"))
+    );
+    let ended = bff.stop().await;
+    let errors = ended.messages("ERROR");
+    assert!(
+        errors.iter().any(|text| text.contains("is damaged")),
+        "{ended}"
+    );
+    assert_eq!(world.client_id(), client_id);
+    assert_eq!(world.writes().len(), 1);
 }
 
 #[tokio::test]

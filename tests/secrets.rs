@@ -211,10 +211,9 @@ fn check_files(world: &World, secrets: &[String]) {
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         let expected = match &*name {
             "state.json" | "state.previous.json" => {
-                assert!(
-                    held.clone().all(|secret| secret.starts_with("rat-")),
-                    "{name}"
-                );
+                let held: Vec<_> = held.collect();
+                let is_expected = |secret: &&String| secret.starts_with("rat-");
+                assert!(!held.is_empty() && held.iter().all(is_expected), "{name}");
                 0o600
             }
             // What the operator brought.
