@@ -1,0 +1,63 @@
+//! The demonstration as a user starts it.
+
+#![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+#[test]
+fn it_tells_the_whole_story_and_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+
+    let output = command(&directory).arg("--once").output().unwrap();
+
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let complaints = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{shown}{complaints}");
+    assert_eq!(complaints, "");
+    for essential in [
+        "POST /api/admin/dcr/initial-access-tokens",
+        "GET /.well-known/jwks.json  →  200",
+        "POST /api/oidc/dcr/register",
+        "201 Created",
+        "Client registered: demo-app",
+        "remove DCR_IAT",
+        "\"registration_access_token\": \"***\"",
+        "\"error\": \"invalid_grant\"",
+        "outcome     accepted",
+        "writes      0 sent",
+        "/.well-known/jwks.json",
+        "/healthz",
+        "/admin/status",
+    ] {
+        assert!(shown.contains(essential), "no {essential}:\n{shown}");
+    }
+    for secret in ["iat-", "rat-", "BEGIN PRIVATE KEY", "\x1b"] {
+        assert!(!shown.contains(secret), "{secret} is shown:\n{shown}");
+    }
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+}
+
+#[test]
+fn it_serves_on_until_it_is_asked_to_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut demo = command(&directory).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+
+    assert!(lines.any(|line| line.contains("Ctrl-C ends it")));
+    assert!(demo.try_wait().unwrap().is_none());
+    let pid = rustix::process::Pid::from_child(&demo);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+
+    assert!(lines.any(|line| line.contains("Ended")));
+    assert!(demo.wait().unwrap().success());
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+}
+
+fn command(directory: &tempfile::TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
+    command.env("TMPDIR", directory.path()).stdin(Stdio::null());
+    command
+}
