@@ -16,10 +16,13 @@ forget_settings() {
       BFF_* | DCR_* | ALLOW_BOOTSTRAP_FAILURE | IDP_BASE_URL | SKIP_DCR_BOOTSTRAP) unset "$name" ;;
     esac
   done
+  # In place of an .env of theirs.
+  : >"$scratch/no.env"
 }
 
 stack() {
-  "${compose[@]}" --project-name "$PROJECT" --env-file /dev/null --file docker-compose.yml "$@"
+  "${compose[@]}" --project-name "$PROJECT" --env-file "$scratch/no.env" \
+    --file docker-compose.yml "$@"
 }
 
 # Compose tells its progress on standard error.
