@@ -229,3 +229,27 @@ a_wrong_setting_is_named() {
   if ! logs bff | grep -qF 'DCR_ENABLED'; then broken "the log does not say which: $(logs bff)"; fi
   same 'the writes at the IdP' "$writes_before" "$(writes)"
 }
+
+# on_the_proxy_network PORT PATH: the answer of the production stack's bff, as the proxy gets it.
+on_the_proxy_network() {
+  docker run --rm --network "$PROJECT-proxy" debian:bookworm-slim bash -c \
+    "exec 3<>/dev/tcp/bff/$1 && printf 'GET $2 HTTP/1.0\r\nHost: bff\r\n\r\n' >&3 && cat <&3"
+}
+
+the_production_stack_serves() {
+  local project=$PROJECT-production kid answer
+  install -m 0444 /dev/stdin "$scratch/bff_admin_token" <<<"admin-token-of-$project"
+  docker network create "$PROJECT-proxy" >/dev/null
+  kid=$(production run --rm --no-deps -T bff keys generate 2>"$scratch/run.log") ||
+    broken "no first key: $(cat "$scratch/run.log")"
+  quietly production up --detach
+  wait_healthy
+  answer=$(on_the_proxy_network 8000 /.well-known/jwks.json)
+  if ! grep -qF -- "\"kid\":\"$kid\"" <<<"$answer"; then broken "its JWK Set has no $kid: $answer"; fi
+  if on_the_proxy_network 8001 /metrics >/dev/null 2>&1; then broken 'the proxy reaches /metrics'; fi
+  if production exec -T bff bff healthcheck >/dev/null 2>&1; then
+    broken 'it is ready without an IdP'
+  fi
+  if logs bff | grep -F 'is no setting'; then broken 'it names a setting that does not exist'; fi
+  quietly production down --volumes
+}

@@ -7,6 +7,9 @@ export BFF_IMAGE_TAG=$PROJECT BFF_PORT=0 IDP_PORT=0 DOCKER_BUILDKIT=1
 
 readonly HEALTHY_WITHIN=60
 
+# The stack that questions go to.
+project=$PROJECT
+
 # Settings of whoever runs this are no part of the test.
 forget_settings() {
   local name
@@ -23,6 +26,13 @@ forget_settings() {
 stack() {
   "${compose[@]}" --project-name "$PROJECT" --env-file "$scratch/no.env" \
     --file docker-compose.yml "$@"
+}
+
+production() {
+  BFF_IMAGE=bff:$PROJECT BFF_HOST=bff.example.test IDP_BASE_URL=https://idp.example.test/api/oidc \
+    DCR_REDIRECT_URIS=https://app.example.test/auth/callback PROXY_NETWORK=$PROJECT-proxy \
+    SECRETS_DIR=$scratch "${compose[@]}" --project-name "$PROJECT-production" \
+    --env-file "$scratch/no.env" --file docker-compose.production.yml "$@"
 }
 
 # Compose tells its progress on standard error.
@@ -46,6 +56,8 @@ down() {
 remove_stack() {
   if [ ${#compose[@]} -eq 0 ]; then return; fi
   stack down --volumes --remove-orphans >/dev/null 2>&1 || true
+  production down --volumes >/dev/null 2>&1 || true
+  docker network rm "$PROJECT-proxy" >/dev/null 2>&1 || true
   docker image rm "bff:$PROJECT" "dev-idp:$PROJECT" >/dev/null 2>&1 || true
 }
 
@@ -53,7 +65,7 @@ remove_stack() {
 
 # container SERVICE: its id, running or not.
 container() {
-  docker ps --all --quiet --filter "label=com.docker.compose.project=$PROJECT" \
+  docker ps --all --quiet --filter "label=com.docker.compose.project=$project" \
     --filter "label=com.docker.compose.service=$1" --filter 'label=com.docker.compose.oneoff=False'
 }
 
