@@ -43,7 +43,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::store::{CommitError, FileStore, LoadError, OpenError};
+use crate::store::{CommitError, FileStore, LoadError, OpenError, Store};
 
 /// The service with its store open and its keys loaded, before it has called anybody.
 #[derive(Debug)]
@@ -98,7 +98,20 @@ impl App {
     /// [`StartError`]; nothing is half done then.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
         let store = FileStore::open(&config.keys.keys_dir, &config.keys.state_dir, &owner())?;
-        let ledger = Ledger::load(Arc::new(store), config.rotation.jwks_max_age)?;
+        Self::open_with(Arc::new(store), config, clock).await
+    }
+
+    /// Like [`App::open`], with a store that is open already.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; nothing is half done then.
+    pub async fn open_with(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let ledger = Ledger::load(store, config.rotation.jwks_max_age)?;
         let ledger = Arc::new(ledger);
         let keys = Arc::new(Keys::open(&ledger, &config.keys, &clock).await?);
         Ok(Self {

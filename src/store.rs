@@ -7,6 +7,11 @@ mod disk;
 mod document;
 mod files;
 
+pub use disk::Disk;
+pub use disk::DiskFile;
+pub use disk::Held;
+pub use disk::HostDisk;
+pub use disk::Lock;
 pub use document::BadDocument;
 pub use document::Rev;
 pub use document::State;

@@ -246,7 +246,7 @@ impl Story {
 
     async fn start(&mut self, settings: &Settings, view: View) -> anyhow::Result<SocketAddr> {
         let config = settings.load(&self.files)?;
-        let start = serve(config, Clock::system());
+        let start = Box::pin(serve(config, Clock::system()));
         let running = self.teller.watch(view, start).await?.map_err(explain)?;
         let address = running.address;
         self.running = Some(running);

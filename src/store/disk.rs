@@ -1,11 +1,14 @@
 //! The few file operations the store is made of, in the order that survives a crash.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, symlink};
+mod host;
+
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use openssl::rand::rand_bytes;
+
+pub use host::HostDisk;
 
 /// Readable and writable by the owner alone.
 pub(super) const PRIVATE: u32 = 0o600;
@@ -15,6 +18,130 @@ pub(super) const PUBLIC: u32 = 0o644;
 
 /// Ends the name of a file that is being written.
 const TEMPORARY: &str = ".bff-tmp";
+
+/// What a [`FileStore`] asks of a file system, one step at a time.
+///
+/// The store touches files in no other way, so that a test can stand in for the disk and lose
+/// whatever was not synced.
+///
+/// [`FileStore`]: super::FileStore
+pub trait Disk: fmt::Debug + Send + Sync + 'static {
+    /// Whether there is a directory at `path`.
+    fn is_directory(&self, path: &Path) -> bool;
+
+    /// Makes one directory for its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; `AlreadyExists` if something is there.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the entries of a directory durable.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// The paths of all entries of a directory.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// Whether there is anything at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// The contents of a file.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// Makes an empty file with these permission bits.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; `AlreadyExists` if something is there.
+    fn create(&self, path: &Path, mode: u32) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file to make it durable.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Where the symbolic link `path` leads.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error, also if it is no symbolic link.
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf>;
+
+    /// Makes a symbolic link at `path` that leads to `target`.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; `AlreadyExists` if something is there.
+    fn symlink(&self, target: &Path, path: &Path) -> io::Result<()>;
+
+    /// Gives a file another name, in place of the file that had it.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes the lock that the file at `path` stands for, and writes `owner` into it.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error. That somebody else has it is none.
+    fn lock(&self, path: &Path, owner: &str) -> io::Result<Lock>;
+}
+
+/// A file that was opened.
+pub trait DiskFile: fmt::Debug + Send {
+    /// Writes `contents` at the end.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; part of it may be written then.
+    fn write(&mut self, contents: &[u8]) -> io::Result<()>;
+
+    /// Makes the contents durable, but not the name.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// What became of a wish for a lock.
+#[derive(Debug)]
+pub enum Lock {
+    /// It is ours until this is dropped.
+    Held(Box<dyn Held>),
+    /// Another process has it: what its owner wrote.
+    Taken(String),
+}
+
+/// A lock; dropping it gives it away.
+pub trait Held: fmt::Debug + Send + Sync {}
 
 /// Where a failed replacement leaves the file.
 #[derive(Debug)]
@@ -27,17 +154,23 @@ pub(super) enum ReplaceError {
 
 /// Replaces `path` by `contents` so that after a crash it is the old file or the new one, and
 /// after a return the new one.
-pub(super) fn replace(path: &Path, contents: &[u8], mode: u32) -> Result<(), ReplaceError> {
-    let (directory, temporary) = temporary(path).map_err(ReplaceError::Before)?;
-    write_new(&temporary, contents, mode)
-        .and_then(|()| fs::rename(&temporary, path))
+pub(super) fn replace(
+    disk: &dyn Disk,
+    path: &Path,
+    contents: &[u8],
+    mode: u32,
+) -> Result<(), ReplaceError> {
+    let temporary = temporary(path).map_err(ReplaceError::Before)?;
+    write_new(disk, &temporary, contents, mode)
+        .and_then(|()| disk.rename(&temporary, path))
         .map_err(|error| {
             // What cannot be removed now is swept at the next start.
-            drop(fs::remove_file(&temporary));
+            drop(disk.remove(&temporary));
             ReplaceError::Before(error)
         })?;
     // The rename itself is durable only once its directory is.
-    sync_directory(&directory).map_err(ReplaceError::After)
+    disk.sync_directory(directory(path))
+        .map_err(ReplaceError::After)
 }
 
 /// Creates `path` with `contents`, whole or not at all.
@@ -45,73 +178,74 @@ pub(super) fn replace(path: &Path, contents: &[u8], mode: u32) -> Result<(), Rep
 /// # Errors
 ///
 /// `AlreadyExists` if there is a file of that name.
-pub(super) fn create(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
-    if path.try_exists()? {
+pub(super) fn create(disk: &dyn Disk, path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    if disk.exists(path)? {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    replace(path, contents, mode).map_err(|error| match error {
+    replace(disk, path, contents, mode).map_err(|error| match error {
         ReplaceError::Before(error) | ReplaceError::After(error) => error,
     })
 }
 
 /// Lets the symbolic link `path` lead to `target`; there is no moment without it.
-pub(super) fn link(path: &Path, target: &Path) -> io::Result<()> {
-    if fs::read_link(path).is_ok_and(|there| there == target) {
+pub(super) fn link(disk: &dyn Disk, path: &Path, target: &Path) -> io::Result<()> {
+    if disk.read_link(path).is_ok_and(|there| there == target) {
         return Ok(());
     }
-    let (directory, temporary) = temporary(path)?;
-    symlink(target, &temporary)?;
-    fs::rename(&temporary, path).inspect_err(|_| drop(fs::remove_file(&temporary)))?;
-    sync_directory(&directory)
+    let temporary = temporary(path)?;
+    disk.symlink(target, &temporary)?;
+    disk.rename(&temporary, path)
+        .inspect_err(|_| drop(disk.remove(&temporary)))?;
+    disk.sync_directory(directory(path))
 }
 
 /// Creates a directory for its owner alone, and those above it, unless it is there.
-pub(super) fn create_directory(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
+pub(super) fn create_directory(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    if disk.is_directory(path) {
+        return Ok(());
+    }
+    match disk.create_directory(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_directory(disk, directory(path))?;
+            disk.create_directory(path)
+        }
+        result => result,
+    }
 }
 
 /// Removes what an interrupted [`replace`] left behind.
-pub(super) fn sweep(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut swept = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
+    for path in disk.list(directory)? {
         let name = path.file_name().map(|name| name.to_string_lossy());
         if name.is_some_and(|name| name.starts_with('.') && name.ends_with(TEMPORARY)) {
-            fs::remove_file(&path)?;
+            disk.remove(&path)?;
             swept.push(path);
         }
     }
     Ok(swept)
 }
 
-/// A name beside `path` that nobody else uses, and the directory of both.
-fn temporary(path: &Path) -> io::Result<(PathBuf, PathBuf)> {
+/// A name beside `path` that nobody else uses.
+fn temporary(path: &Path) -> io::Result<PathBuf> {
     let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
     let name = path.file_name().ok_or_else(invalid)?.to_string_lossy();
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    };
     let mut random = [0; 4];
     rand_bytes(&mut random)?;
     let random = u32::from_ne_bytes(random);
-    let temporary = directory.join(format!(".{name}.{random:08x}{TEMPORARY}"));
-    Ok((directory, temporary))
+    Ok(directory(path).join(format!(".{name}.{random:08x}{TEMPORARY}")))
 }
 
-fn write_new(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
-    file.write_all(contents)?;
-    file.sync_all()
+/// The directory that `path` lies in.
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+fn write_new(disk: &dyn Disk, path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = disk.create(path, mode)?;
+    file.write(contents)?;
+    file.sync()
 }

@@ -1,11 +1,10 @@
 //! A store in two directories of one host.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::disk::{self, PRIVATE, PUBLIC, ReplaceError};
+use super::disk::{self, Disk, Held, HostDisk, Lock, PRIVATE, PUBLIC, ReplaceError};
 use super::document::{BadDocument, Rev, State, decode, encode};
 use super::{CommitError, KeyFileError, LoadError, Loaded, Store};
 use crate::jose::Kid;
@@ -14,11 +13,12 @@ use crate::secret::Secret;
 /// Keeps `state.json`, the revision before it, and a PEM file for each key.
 #[derive(Debug)]
 pub struct FileStore {
+    disk: Arc<dyn Disk>,
     keys: PathBuf,
     state: PathBuf,
     /// Held for as long as the store is: one process owns a state directory.
     #[expect(dead_code, reason = "dropping it gives the lock away")]
-    lock: Option<File>,
+    lock: Option<Box<dyn Held>>,
 }
 
 /// Why a store could not be opened.
@@ -70,6 +70,20 @@ impl FileStore {
     ///
     /// [`OpenError`].
     pub fn open(keys: &Path, state: &Path, owner: &str) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(HostDisk), keys, state, owner)
+    }
+
+    /// Like [`FileStore::open`], on another file system than that of this host.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn open_on(
+        disk: Arc<dyn Disk>,
+        keys: &Path,
+        state: &Path,
+        owner: &str,
+    ) -> Result<Self, OpenError> {
         let unusable = |path: &Path| {
             let path = path.to_path_buf();
             move |source| OpenError::Unusable {
@@ -78,13 +92,15 @@ impl FileStore {
             }
         };
         // Keys that somebody mounts read-only are there already.
-        if !keys.is_dir() {
-            disk::create_directory(keys).map_err(unusable(keys))?;
-        }
-        disk::create_directory(state).map_err(unusable(state))?;
-        let lock = take_lock(&state.join(LOCK), owner, unusable(state))?;
+        disk::create_directory(disk.as_ref(), keys).map_err(unusable(keys))?;
+        disk::create_directory(disk.as_ref(), state).map_err(unusable(state))?;
+        let path = state.join(LOCK);
+        let lock = match disk.lock(&path, owner).map_err(unusable(state))? {
+            Lock::Held(lock) => lock,
+            Lock::Taken(owner) => return Err(OpenError::Locked { path, owner }),
+        };
         for directory in [state, keys] {
-            match disk::sweep(directory) {
+            match disk::sweep(disk.as_ref(), directory) {
                 Ok(swept) => {
                     for path in swept {
                         tracing::info!(path = %path.display(), "Removed an unfinished file");
@@ -95,6 +111,7 @@ impl FileStore {
             }
         }
         Ok(Self {
+            disk,
             keys: keys.to_path_buf(),
             state: state.to_path_buf(),
             lock: Some(lock),
@@ -104,6 +121,7 @@ impl FileStore {
     /// The store as it is, to be looked at beside its owner.
     pub fn view(keys: &Path, state: &Path) -> Self {
         Self {
+            disk: Arc::new(HostDisk),
             keys: keys.to_path_buf(),
             state: state.to_path_buf(),
             lock: None,
@@ -112,7 +130,7 @@ impl FileStore {
 
     fn read(&self, name: &str) -> Result<Result<(State, Rev), BadDocument>, LoadError> {
         let path = self.state.join(name);
-        match fs::read(&path) {
+        match self.disk.read(&path) {
             Ok(text) => match decode(&text) {
                 Err(BadDocument::Version(version)) => {
                     Err(LoadError::NewerVersion { path, version })
@@ -121,6 +139,27 @@ impl FileStore {
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(BadDocument::Missing)),
             Err(source) => Err(LoadError::Unreadable { path, source }),
+        }
+    }
+}
+
+impl FileStore {
+    fn replace(&self, path: &Path, contents: &[u8]) -> Result<(), ReplaceError> {
+        disk::replace(self.disk.as_ref(), path, contents, PRIVATE)
+    }
+
+    fn create_key(&self, path: PathBuf, pem: &Secret) -> Result<(), KeyFileError> {
+        let pem = pem.expose().as_bytes();
+        match disk::create(self.disk.as_ref(), &path, pem, PRIVATE) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match self.disk.read(&path) {
+                    Ok(text) if text == pem => Ok(()),
+                    Ok(_) => Err(KeyFileError::Exists { path }),
+                    Err(source) => Err(KeyFileError::Unreadable { path, source }),
+                }
+            }
+            Err(source) => Err(KeyFileError::Unwritable { path, source }),
         }
     }
 }
@@ -177,12 +216,13 @@ impl Store for FileStore {
         // A document that could not be read is no revision to go back to.
         if base != Rev::default() && loaded.fell_back.is_none() {
             let old = encode(&loaded.state, base).map_err(|error| not_committed(error.into()))?;
-            disk::replace(&self.state.join(PREVIOUS), &old, PRIVATE).map_err(|error| {
-                let (ReplaceError::Before(source) | ReplaceError::After(source)) = error;
-                not_committed(source)
-            })?;
+            self.replace(&self.state.join(PREVIOUS), &old)
+                .map_err(|error| {
+                    let (ReplaceError::Before(source) | ReplaceError::After(source)) = error;
+                    not_committed(source)
+                })?;
         }
-        match disk::replace(&path, &text, PRIVATE) {
+        match self.replace(&path, &text) {
             Ok(()) => Ok(rev),
             Err(ReplaceError::Before(source)) => Err(not_committed(source)),
             Err(ReplaceError::After(source)) => Err(CommitError::Unknown { path, source }),
@@ -192,9 +232,9 @@ impl Store for FileStore {
     fn read_key(&self, kid: &Kid) -> Result<Secret, KeyFileError> {
         let name = file_name(kid);
         let path = self.keys.join(&name);
-        let mut found = fs::read(&path);
+        let mut found = self.disk.read(&path);
         if is_missing(&found) {
-            found = fs::read(self.state.join(&name));
+            found = self.disk.read(&self.state.join(&name));
         }
         match found {
             Ok(text) => Ok(Secret::new(String::from_utf8_lossy(&text))),
@@ -208,10 +248,9 @@ impl Store for FileStore {
     fn key_names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for directory in [&self.keys, &self.state] {
-            for entry in fs::read_dir(directory)? {
-                let path = entry?.path();
+            for path in self.disk.list(directory)? {
                 let is_pem = path.extension().is_some_and(|extension| extension == "pem");
-                if is_pem && !path.is_symlink() {
+                if is_pem && self.disk.read_link(&path).is_err() {
                     names.extend(
                         path.file_stem()
                             .map(|name| name.to_string_lossy().into_owned()),
@@ -226,24 +265,24 @@ impl Store for FileStore {
 
     fn activate(&self, kid: &Kid) -> Result<(), KeyFileError> {
         let name = file_name(kid);
-        let directory = if self.keys.join(&name).exists() {
+        let directory = if self.disk.exists(&self.keys.join(&name)).unwrap_or(false) {
             &self.keys
         } else {
             &self.state
         };
         let path = directory.join(ACTIVE);
-        disk::link(&path, Path::new(&name))
+        disk::link(self.disk.as_ref(), &path, Path::new(&name))
             .map_err(|source| KeyFileError::Unwritable { path, source })
     }
 
     fn write_key(&self, kid: &Kid, pem: &Secret) -> Result<(), KeyFileError> {
         let name = file_name(kid);
-        match create_key(self.keys.join(&name), pem) {
+        match self.create_key(self.keys.join(&name), pem) {
             // Keys that are mounted read-only: new ones lie beside the state.
             Err(KeyFileError::Unwritable { source, .. })
                 if self.keys != self.state && is_read_only(&source) =>
             {
-                create_key(self.state.join(&name), pem)
+                self.create_key(self.state.join(&name), pem)
             }
             result => result,
         }
@@ -256,7 +295,7 @@ impl Store for FileStore {
 ///
 /// Any I/O error; `AlreadyExists` if there is a file of that name.
 pub fn write_private_file(path: &Path, contents: &Secret) -> io::Result<()> {
-    disk::create(path, contents.expose().as_bytes(), PRIVATE)
+    disk::create(&HostDisk, path, contents.expose().as_bytes(), PRIVATE)
 }
 
 /// Writes a file that everybody can read, in place of the one that was there.
@@ -265,7 +304,7 @@ pub fn write_private_file(path: &Path, contents: &Secret) -> io::Result<()> {
 ///
 /// Any I/O error.
 pub fn write_public_file(path: &Path, contents: &[u8]) -> io::Result<()> {
-    disk::replace(path, contents, PUBLIC).map_err(|error| {
+    disk::replace(&HostDisk, path, contents, PUBLIC).map_err(|error| {
         let (ReplaceError::Before(error) | ReplaceError::After(error)) = error;
         error
     })
@@ -273,18 +312,6 @@ pub fn write_public_file(path: &Path, contents: &[u8]) -> io::Result<()> {
 
 fn file_name(kid: &Kid) -> String {
     format!("{}.pem", kid.file_stem())
-}
-
-fn create_key(path: PathBuf, pem: &Secret) -> Result<(), KeyFileError> {
-    match disk::create(&path, pem.expose().as_bytes(), PRIVATE) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::read(&path) {
-            Ok(text) if text == pem.expose().as_bytes() => Ok(()),
-            Ok(_) => Err(KeyFileError::Exists { path }),
-            Err(source) => Err(KeyFileError::Unreadable { path, source }),
-        },
-        Err(source) => Err(KeyFileError::Unwritable { path, source }),
-    }
 }
 
 fn is_read_only(error: &io::Error) -> bool {
@@ -298,39 +325,9 @@ fn is_missing(result: &io::Result<Vec<u8>>) -> bool {
     matches!(result, Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
-fn take_lock(
-    path: &Path,
-    owner: &str,
-    unusable: impl Fn(io::Error) -> OpenError,
-) -> Result<File, OpenError> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(PRIVATE)
-        .open(path)
-        .map_err(&unusable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            drop(file.read_to_string(&mut owner));
-            return Err(OpenError::Locked {
-                path: path.to_path_buf(),
-                owner: owner.trim().to_owned(),
-            });
-        }
-        Err(TryLockError::Error(error)) => return Err(unusable(error)),
-    }
-    file.set_len(0)
-        .and_then(|()| file.write_all(owner.as_bytes()))
-        .map_err(unusable)?;
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
