@@ -217,6 +217,7 @@ async fn a_volume_that_is_damaged_is_left_as_it_is() {
         .to_owned();
     let key = format!("{kid}.pem");
     let other = fs::read(fixture("ed25519.pem")).unwrap();
+    let alike = fs::read(fixture("p256-pkcs8.pem")).unwrap();
     let newer = state.replacen("\"version\": 1", "\"version\": 2", 1);
     let edited = state.replacen("openid profile", "openid profil", 1);
     let half = &state.as_bytes()[..state.len() / 2];
@@ -245,6 +246,11 @@ async fn a_volume_that_is_damaged_is_left_as_it_is() {
         (
             "another key under its name",
             vec![(&*key, &other)],
+            [&kid, "BFF_KEYS_DIR"],
+        ),
+        (
+            "another key of the same type under its name",
+            vec![(&*key, &alike)],
             [&kid, "BFF_KEYS_DIR"],
         ),
     ] {

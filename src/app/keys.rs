@@ -51,6 +51,12 @@ pub enum KeysError {
         /// Why.
         source: LoadKeyError,
     },
+    /// The file of a key holds another one, which is not the one that is published.
+    #[error("the file of key `{kid}` holds another key than the one that is published")]
+    Exchanged {
+        /// The key.
+        kid: Kid,
+    },
     /// A private key could not be read or kept.
     #[error("the file of key `{kid}` cannot be used")]
     File {
@@ -94,6 +100,9 @@ pub enum KeysError {
     },
 }
 
+/// The hint where a key file is not what it was.
+const RESTORE: &str = "restore the file from a backup of BFF_KEYS_DIR";
+
 impl KeysError {
     /// Whether the configuration has to change, rather than the machine.
     pub fn is_configuration(&self) -> bool {
@@ -110,8 +119,9 @@ impl KeysError {
             Self::Import { source, .. } => source.hint(),
             Self::Damaged { source, .. } => match source {
                 LoadKeyError::BadPassphrase | LoadKeyError::PassphraseMissing => source.hint(),
-                _ => "restore the file from a backup of BFF_KEYS_DIR",
+                _ => RESTORE,
             },
+            Self::Exchanged { .. } => RESTORE,
             Self::File { source, .. } => source.hint(),
             Self::KeyOfClientMissing => {
                 "restore the state and the keys (BFF_STATE_DIR, BFF_KEYS_DIR) from one backup"
@@ -153,7 +163,15 @@ impl Keys {
         let mut keys = HashMap::new();
         for (record, key_state) in ring.keys() {
             let (kid, alg) = (record.jwk.kid.clone(), record.jwk.alg);
-            match load(ledger.store(), config.passphrase.clone(), &kid, alg).await {
+            let loaded = load(ledger.store(), config.passphrase.clone(), &kid, alg).await;
+            let loaded = loaded.and_then(|key| {
+                if key.public().key == record.jwk.key {
+                    Ok(key)
+                } else {
+                    Err(KeysError::Exchanged { kid: kid.clone() })
+                }
+            });
+            match loaded {
                 Ok(key) => {
                     keys.insert(kid, Arc::new(key));
                 }
