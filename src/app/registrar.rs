@@ -6,6 +6,7 @@ mod prove;
 mod register;
 mod replace;
 mod rotate;
+mod update;
 
 use std::sync::{Arc, PoisonError};
 
@@ -231,9 +232,16 @@ impl Registrar {
                 client_id: self.dcr().client_id.as_deref(),
                 token: token.as_ref(),
                 force_replace: self.dcr().force_replace,
+                declined: !drift.is_empty() && self.has_declined(state),
                 drift,
             },
         )
+    }
+
+    fn has_declined(&self, state: &State) -> bool {
+        let desired = self.desired().metadata();
+        let registered = state.registration.as_ref();
+        registered.is_some_and(|registered| registered.has_declined(&desired))
     }
 
     fn configured_token(&self) -> Option<InitialAccessToken> {

@@ -130,7 +130,7 @@ fn rotation(ring: &KeyRing) -> Value {
 fn registration(registered: Option<&Registered>, attempt: Option<&Attempt>) -> Value {
     match (registered, attempt) {
         (Some(registered), _) => without_nulls(json!({
-            "state": if registered.management.is_some() { "registered" } else { "unmanageable" },
+            "state": if registered.is_manageable() { "registered" } else { "unmanageable" },
             "issuer": registered.issuer,
             "client_id": registered.client_id,
             "registered_at": registered.registered_at,

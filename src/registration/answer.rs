@@ -139,6 +139,7 @@ fn granted(
         registered_at,
         tokens: attempt.token.iter().cloned().collect(),
         unconfirmed: None,
+        unmanageable: None,
         gone_since: None,
     };
     if method_fits {

@@ -126,6 +126,44 @@ pub fn update_body(
     body
 }
 
+/// What is remembered as sent once an update to `desired` is made: redirect URIs that are left
+/// to the IdP were not sent as ours.
+pub fn recorded(
+    mut desired: ClientMetadata,
+    registered: &Registered,
+    redirects: RedirectUpdate,
+) -> ClientMetadata {
+    if redirects == RedirectUpdate::None {
+        match registered.sent.get(REDIRECT_URIS) {
+            Some(ours) => desired.0.insert(REDIRECT_URIS.to_owned(), ours.clone()),
+            None => desired.0.shift_remove(REDIRECT_URIS),
+        };
+    }
+    desired
+}
+
+/// Whether an update that asked for `sent` has reached the IdP, which has `idp` now.
+///
+/// An update is made as a whole (RFC 7592 §2.2), so one member that has moved since the IdP
+/// last told us tells of all: what else differs is the IdP's decision.
+pub fn has_arrived(sent: &ClientMetadata, registered: &Registered, idp: &ClientMetadata) -> bool {
+    let names = sent.0.keys().chain(registered.sent.0.keys());
+    let changed = names.filter(|name| {
+        let name = name.as_str();
+        !IDENTITY.contains(&name) && !same(sent, &registered.sent, name)
+    });
+    let mut as_wished = true;
+    for name in changed {
+        let told = registered.granted.get(name).is_some()
+            && (idp.get(name).is_some() || sent.get(name).is_none());
+        if told && !same(&registered.granted, idp, name) {
+            return true;
+        }
+        as_wished &= same(sent, idp, name);
+    }
+    as_wished
+}
+
 fn merged_redirects(
     desired: &ClientMetadata,
     sent: &ClientMetadata,
@@ -302,6 +340,33 @@ mod tests {
         assert_eq!(uris(RedirectUpdate::None), json!(["old", "theirs"]));
     }
 
+    #[test]
+    fn one_member_that_has_moved_tells_that_an_update_was_made() {
+        let registered = registered(
+            &json!({"scope": "a", "redirect_uris": ["u1"]}),
+            &json!({"scope": "a", "redirect_uris": ["u1"]}),
+        );
+        let sent = metadata(&json!({"scope": "a b", "redirect_uris": ["u1", "u2"]}));
+        let arrived = |idp: &Value| has_arrived(&sent, &registered, &metadata(idp));
+
+        let substituted = json!({"scope": "a", "redirect_uris": ["u1", "u2"]});
+        assert!(arrived(&substituted), "the scope is the IdP's decision");
+        assert!(!arrived(&registered.granted.0.clone().into()));
+        assert!(!arrived(&json!({})), "nothing is known");
+    }
+
+    #[test]
+    fn redirect_uris_that_are_left_to_the_idp_do_not_count_as_sent() {
+        let desired = metadata(&json!({"scope": "b", "redirect_uris": ["new"]}));
+        let registered = registered(&json!({"redirect_uris": ["old"]}), &json!({}));
+        let of = |mode| recorded(desired.clone(), &registered, mode);
+
+        assert_eq!(of(RedirectUpdate::Auto), desired);
+        let none = of(RedirectUpdate::None);
+        assert_eq!(none.get("redirect_uris"), Some(&json!(["old"])));
+        assert_eq!(none.text("scope"), Some("b"));
+    }
+
     fn registered(sent: &Value, granted: &Value) -> Registered {
         Registered {
             issuer: "https://idp.example".to_owned(),
@@ -312,6 +377,7 @@ mod tests {
             registered_at: Timestamp::UNIX_EPOCH,
             tokens: Vec::new(),
             unconfirmed: None,
+            unmanageable: None,
             gone_since: None,
         }
     }

@@ -17,6 +17,8 @@ pub struct Means<'a> {
     pub force_replace: bool,
     /// What the stored client has drifted from.
     pub drift: Drift,
+    /// Whether the IdP has declined to make up for exactly this drift.
+    pub declined: bool,
 }
 
 /// What to do.
@@ -98,7 +100,7 @@ pub fn plan(registered: Option<&Registered>, attempt: Option<&Attempt>, means: &
                 client_id: registered.client_id.clone(),
                 issuer: registered.issuer.clone(),
             })
-        } else if registered.management.is_some() && !means.drift.is_empty() {
+        } else if registered.management.is_some() && !means.drift.is_empty() && !means.declined {
             Plan::Update(means.drift.clone())
         } else {
             Plan::Nothing
@@ -248,7 +250,7 @@ mod tests {
                 client_id: None,
                 token,
                 force_replace,
-                drift: Drift::default(),
+                ..Means::default()
             };
             let case = format!("{registered:?} {attempt:?} {means:?}");
             assert_eq!(
@@ -283,7 +285,7 @@ mod tests {
             client_id: Some("c1"),
             token: Some(&t2),
             force_replace: true,
-            drift: Drift::default(),
+            ..Means::default()
         };
         let order = |registered: &Registered| plan(Some(registered), None, &means);
 
@@ -316,6 +318,11 @@ mod tests {
         assert_eq!(plan(Some(&registered), None, &means), Plan::Nothing);
         registered.management = Some(management());
         assert_eq!(plan(Some(&registered), None, &means), Plan::Update(drift));
+        let means = Means {
+            declined: true,
+            ..means
+        };
+        assert_eq!(plan(Some(&registered), None, &means), Plan::Nothing);
     }
 
     #[test]
@@ -362,6 +369,7 @@ mod tests {
             registered_at: Timestamp::UNIX_EPOCH,
             tokens: vec![token.clone()],
             unconfirmed: None,
+            unmanageable: None,
             gone_since: None,
         }
     }

@@ -32,9 +32,24 @@ pub struct Registered {
     /// An update that was sent and whose answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<ClientMetadata>,
+    /// Why it cannot be changed from here at present, although there are the means to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmanageable: Option<Unmanageable>,
     /// Since when the IdP knows neither the client nor its token, as far as can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_since: Option<Timestamp>,
+}
+
+/// What the IdP last answered to the registration access token, if that was a no.
+///
+/// The token is kept all the same: a proxy or an outage says no as well.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Unmanageable {
+    /// Since when.
+    pub since: Timestamp,
+    /// The update that the IdP does not offer to make; it is not asked for again as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declined: Option<ClientMetadata>,
 }
 
 /// A registration request that is about to be sent, or was sent.
@@ -125,6 +140,17 @@ impl RawAnswer {
 }
 
 impl Registered {
+    /// Whether there are the means to change it, and the IdP has not said otherwise.
+    pub fn is_manageable(&self) -> bool {
+        self.management.is_some() && self.unmanageable.is_none()
+    }
+
+    /// Whether the IdP has said that it does not offer to make this client `desired`.
+    pub fn has_declined(&self, desired: &ClientMetadata) -> bool {
+        let unmanageable = self.unmanageable.as_ref();
+        unmanageable.and_then(|no| no.declined.as_ref()) == Some(desired)
+    }
+
     /// What is left of this client when another takes its place.
     pub fn orphaned(self, since: Timestamp) -> Orphan {
         Orphan {

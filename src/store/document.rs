@@ -209,6 +209,7 @@ mod tests {
                 registered_at: Timestamp::UNIX_EPOCH,
                 tokens: Vec::new(),
                 unconfirmed: None,
+                unmanageable: None,
                 gone_since: None,
             }),
             ..State::default()

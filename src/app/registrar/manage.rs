@@ -1,4 +1,4 @@
-//! Reading, updating and keeping the means to do so (RFC 7592).
+//! Reading the registration, and keeping the means to do so (RFC 7592).
 
 use url::Url;
 
@@ -6,9 +6,7 @@ use super::Registrar;
 use crate::app::{BootstrapError, chain};
 use crate::idp::ManagementClient;
 use crate::oauth::{ClientInformation, ClientMetadata, Management};
-use crate::registration::{
-    Drift, Event, Managed, RawAnswer, RedirectUpdate, Registered, update_body,
-};
+use crate::registration::{Drift, Event, Managed, Registered, Unmanageable};
 
 /// What the IdP said when it was asked for the registration.
 #[derive(Debug)]
@@ -17,6 +15,8 @@ pub(super) enum Read {
     Has(ClientMetadata),
     /// That it does not know the token, or the client.
     NotAccepted,
+    /// That it does not show a client to itself.
+    NotOffered(u16),
     /// Nothing that tells anything.
     Nothing(String),
 }
@@ -43,162 +43,10 @@ impl Registrar {
         Ok(drift)
     }
 
-    /// Changes the registration at the IdP. A change that it does not let us make is told, and
-    /// is no reason to stop.
-    pub(super) async fn update(&self, drift: &Drift) -> Result<(), BootstrapError> {
-        let mut idp = None;
-        // Whose redirect URIs may not be ours to take away has to be asked for first.
-        if matches!(
-            self.redirects(),
-            RedirectUpdate::Auto | RedirectUpdate::Merge
-        ) {
-            let mut read = self.read().await?;
-            if matches!(read, Read::NotAccepted) && self.renew().await? {
-                read = self.read().await?;
-            }
-            match read {
-                Read::Has(metadata) => idp = Some(metadata),
-                Read::NotAccepted => return self.not_accepted().await,
-                Read::Nothing(what) => tracing::info!(
-                    "The registration could not be read before its update ({what}): going by \
-                     what the IdP last said"
-                ),
-            }
-        }
-        let state = self.app.ledger.state();
-        let Some((registered, management)) = managed(state.registration.as_ref()) else {
-            return Ok(());
-        };
-        let desired = self.desired().metadata();
-        let body = update_body(&desired, registered, idp.as_ref(), self.redirects());
-        let intended = desired.clone();
-        self.change(|registered| registered.unconfirmed = Some(intended))
-            .await?;
-        let client = ManagementClient::new(self.http.clone(), management.clone());
-        tracing::info!(
-            client.id = %registered.client_id,
-            "Updating client `{}`: {}",
-            registered.client_id,
-            if drift.is_empty() {
-                "unchanged, so that the IdP fetches the JWK Set again".to_owned()
-            } else {
-                drift.to_string()
-            }
-        );
-        let now = || self.app.clock.now();
-        let mut sent = client.update(&body, now).await;
-        // The IdPs that know profiles are the ones that take PATCH in place of PUT.
-        if matches!(&sent, Ok(answer) if answer.status == 405)
-            && self.dcr().client_profile.is_some()
-        {
-            sent = client.patch(&body, now).await;
-        }
-        match sent {
-            Ok(answer) => self.updated(desired, &answer, drift).await,
-            Err(error) if error.is_not_sent() => {
-                self.change(|registered| registered.unconfirmed = None)
-                    .await?;
-                tracing::warn!("{error}: the update is left for the next start");
-                Ok(())
-            }
-            Err(error) => {
-                tracing::warn!(
-                    "{}: whether the update was made has to be found out",
-                    chain(&error)
-                );
-                self.confirm_update().await
-            }
-        }
-    }
-
-    async fn updated(
-        &self,
-        desired: ClientMetadata,
-        answer: &RawAnswer,
-        drift: &Drift,
-    ) -> Result<(), BootstrapError> {
-        match Managed::of(answer) {
-            Managed::Is(information) => {
-                self.take(&information, Some(desired), drift).await?;
-                self.report_granted();
-                Ok(())
-            }
-            // Success without a word can be no success: seeing is believing.
-            Managed::Done | Managed::Unknown(_) => self.confirm_update().await,
-            Managed::NotAccepted(_) => self.not_accepted().await,
-            Managed::NotOffered(status) => {
-                self.change(|registered| {
-                    registered.unconfirmed = None;
-                    registered.management = None;
-                })
-                .await?;
-                self.unmanageable(&format!("it answers HTTP {status} to an update"))
-                    .await
-            }
-            Managed::Refused(status, error) => {
-                self.change(|registered| registered.unconfirmed = None)
-                    .await?;
-                let error = error.map(|error| format!(": {error}")).unwrap_or_default();
-                tracing::error!(
-                    "The IdP refused the update (HTTP {status}{error}): the client stays as it \
-                     was; change the settings of {} to what the IdP allows",
-                    drift.members().join(", ")
-                );
-                Ok(())
-            }
-        }
-    }
-
-    /// Finds out what became of an update whose answer is not known.
-    pub(super) async fn confirm_update(&self) -> Result<(), BootstrapError> {
-        let state = self.app.ledger.state();
-        let Some(sent) = state
-            .registration
-            .as_ref()
-            .and_then(|registered| registered.unconfirmed.clone())
-        else {
-            return Ok(());
-        };
-        match self.read().await? {
-            Read::Has(idp) => {
-                let state = self.app.ledger.state();
-                let made = state.registration.as_ref().is_some_and(|registered| {
-                    let sent_now = Registered {
-                        sent: sent.clone(),
-                        granted: ClientMetadata::default(),
-                        ..registered.clone()
-                    };
-                    Drift::between(&sent, &sent_now, Some(&idp), self.redirects()).is_empty()
-                });
-                self.change(|registered| {
-                    registered.unconfirmed = None;
-                    if made {
-                        registered.sent = sent;
-                    }
-                })
-                .await?;
-                if made {
-                    tracing::info!("The update was made after all");
-                } else {
-                    tracing::warn!("The update was not made; it is tried at the next start");
-                }
-                Ok(())
-            }
-            Read::NotAccepted => self.not_accepted().await,
-            Read::Nothing(what) => {
-                tracing::warn!(
-                    "Whether the update was made is not known ({what}): it is found out at the \
-                     next start"
-                );
-                Ok(())
-            }
-        }
-    }
-
     /// Reads the registration (RFC 7592 §2.1). A new token is stored before anything else.
     pub(super) async fn read(&self) -> Result<Read, BootstrapError> {
         let state = self.app.ledger.state();
-        let Some((_, management)) = managed(state.registration.as_ref()) else {
+        let Some((registered, management)) = managed(state.registration.as_ref()) else {
             return Ok(Read::Nothing("there are no means to".to_owned()));
         };
         let client = ManagementClient::new(self.http.clone(), management.clone());
@@ -207,47 +55,61 @@ impl Registrar {
             Err(error) => return Ok(Read::Nothing(chain(&error))),
         };
         match Managed::of(&answer) {
+            Managed::Is(information) if information.client_id != registered.client_id => {
+                Ok(Read::Nothing(format!(
+                    "the answer is about another client, `{}`",
+                    information.client_id
+                )))
+            }
             Managed::Is(information) => {
-                self.take_token(&information).await?;
+                self.take_management(&information).await?;
                 Ok(Read::Has(information.metadata))
             }
             Managed::NotAccepted(_) => Ok(Read::NotAccepted),
+            Managed::NotOffered(status) => Ok(Read::NotOffered(status)),
             _ => Ok(Read::Nothing(format!("HTTP {}", answer.status))),
         }
     }
 
-    /// The token is not valid any more: somebody else has it renewed, an answer was lost, or the
-    /// client is gone. Which of these it is, the proof tells.
-    async fn not_accepted(&self) -> Result<(), BootstrapError> {
-        if self.renew().await? {
-            tracing::info!("The registration access token was renewed: the update comes next");
-            return Ok(());
-        }
-        let what = "it does not accept the registration access token any more";
-        self.unmanageable(what).await
+    /// The token is not valid any more, and cannot be renewed from here.
+    pub(super) async fn not_accepted(&self) -> Result<(), BootstrapError> {
+        let what = "it does not accept the registration access token (it was renewed elsewhere, \
+                    an answer that brought a new one was lost, or BFF_STATE_DIR is older than \
+                    the last change)";
+        self.unmanageable(what, None).await
     }
 
-    /// Keeps the client and gives up managing it.
-    async fn unmanageable(&self, what: &str) -> Result<(), BootstrapError> {
+    /// Keeps the client and its token, and leaves the registration as it is. An update that is
+    /// `declined` is not asked for again.
+    pub(super) async fn unmanageable(
+        &self,
+        what: &str,
+        declined: Option<ClientMetadata>,
+    ) -> Result<(), BootstrapError> {
         let now = self.app.clock.now();
         let detail = what.to_owned();
         self.app
             .ledger
             .update(|state| {
                 if let Some(registered) = &mut state.registration {
-                    registered.management = None;
                     registered.unconfirmed = None;
+                    let before = registered.unmanageable.take();
                     let client_id = Some(registered.client_id.as_str());
-                    state
-                        .journal
-                        .add(now, Event::Unmanageable, client_id, detail);
+                    if before.is_none() {
+                        state
+                            .journal
+                            .add(now, Event::Unmanageable, client_id, detail);
+                    }
+                    let since = before.map_or(now, |before| before.since);
+                    registered.unmanageable = Some(Unmanageable { since, declined });
                 }
             })
             .await?;
         tracing::warn!(
-            "The registration cannot be changed from here any more: {what}. The client goes on \
-             working; to change it again, set BOOTSTRAP_ADMIN_TOKEN and restart, or change it at \
-             the IdP"
+            "The registration cannot be changed from here: {what}. The client goes on working; \
+             to change it, set BOOTSTRAP_ADMIN_TOKEN (its token is then renewed) and restart, or \
+             change it at the IdP, or register anew with a fresh DCR_IAT and \
+             DCR_FORCE_REPLACE=true"
         );
         Ok(())
     }
@@ -255,7 +117,10 @@ impl Registrar {
     /// Has the registration access token renewed, if we may. Says whether there is a new one.
     pub(super) async fn renew(&self) -> Result<bool, BootstrapError> {
         let state = self.app.ledger.state();
-        let (Some(admin), Some(registered)) = (self.admin(), &state.registration) else {
+        let here = |registered: &&Registered| registered.issuer == self.idp.issuer;
+        let (Some(admin), Some(registered)) =
+            (self.admin(), state.registration.as_ref().filter(here))
+        else {
             return Ok(false);
         };
         let renewed = match admin
@@ -271,12 +136,16 @@ impl Registrar {
                 return Ok(false);
             }
         };
-        let uri = renewed
-            .uri
-            .and_then(|uri| Url::parse(&uri).ok())
-            .filter(|uri| uri.origin() == self.idp.base_url.origin())
-            .or_else(|| registered.management.as_ref().map(|m| m.uri.clone()));
-        let Some(uri) = uri else {
+        let held = registered.management.as_ref().map(|held| &held.uri);
+        let told = renewed.uri.and_then(|uri| Url::parse(&uri).ok());
+        let Some(uri) = told
+            .filter(|uri| self.is_of_the_idp(uri, held))
+            .or_else(|| held.cloned())
+        else {
+            tracing::warn!(
+                "The IdP has renewed the registration access token without saying where it is \
+                 of use (registration_client_uri): the client cannot be changed from here"
+            );
             return Ok(false);
         };
         let now = self.app.clock.now();
@@ -289,6 +158,7 @@ impl Registrar {
             .update(|state| {
                 if let Some(registered) = &mut state.registration {
                     registered.management = Some(management);
+                    registered.unmanageable = None;
                     let client_id = Some(registered.client_id.as_str());
                     let detail = "renewed with BOOTSTRAP_ADMIN_TOKEN".to_owned();
                     state
@@ -305,86 +175,41 @@ impl Registrar {
         Ok(true)
     }
 
-    /// Stores what an update has brought: the token with the rest, in one commit.
-    async fn take(
-        &self,
-        information: &ClientInformation,
-        sent: Option<ClientMetadata>,
-        drift: &Drift,
-    ) -> Result<(), BootstrapError> {
-        let now = self.app.clock.now();
-        let token = information.registration_access_token.clone();
-        let granted = information.metadata.clone();
-        let detail = if drift.is_empty() {
-            "sent again unchanged".to_owned()
-        } else {
-            format!("changed in {}", drift.members().join(", "))
-        };
-        tracing::info!("Client updated: {detail}");
-        self.app
-            .ledger
-            .update(|state| {
-                if let Some(registered) = &mut state.registration {
-                    if let (Some(management), Some(token)) = (&mut registered.management, token) {
-                        management.token = token;
-                    }
-                    registered.granted = granted;
-                    registered.unconfirmed = None;
-                    if let Some(sent) = sent {
-                        registered.sent = sent;
-                    }
-                    let client_id = Some(registered.client_id.as_str());
-                    state.journal.add(now, Event::Updated, client_id, detail);
-                }
-            })
-            .await?;
-        Ok(())
+    /// Whether a token may go to `uri`: it is where the one before went, or the IdP's own.
+    fn is_of_the_idp(&self, uri: &Url, held: Option<&Url>) -> bool {
+        let issuer = Url::parse(&self.idp.issuer).ok();
+        [held, Some(&self.idp.base_url), issuer.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|known| known.origin() == uri.origin())
     }
 
-    async fn take_token(&self, information: &ClientInformation) -> Result<(), BootstrapError> {
-        let state = self.app.ledger.state();
-        let held = managed(state.registration.as_ref()).map(|(_, held)| held.token.expose());
-        match &information.registration_access_token {
-            Some(token) if held != Some(token.expose()) => {
-                let token = token.clone();
-                self.change(|registered| {
-                    if let Some(management) = &mut registered.management {
-                        management.token = token;
-                    }
-                })
-                .await
-            }
-            // Absent means unchanged (standards.md MGT-21).
-            _ => Ok(()),
-        }
-    }
-
-    /// Says where the IdP has granted something else than was asked in an update.
-    fn report_granted(&self) {
+    /// Stores the token that an answer brought, and where it is of use. What is absent is
+    /// unchanged (standards.md MGT-21).
+    async fn take_management(&self, information: &ClientInformation) -> Result<(), BootstrapError> {
         let state = self.app.ledger.state();
         let Some(registered) = &state.registration else {
-            return;
+            return Ok(());
         };
-        let nothing_known = Registered {
-            granted: ClientMetadata::default(),
-            ..registered.clone()
+        let mut taken = registered.clone();
+        renew_management(&mut taken, information);
+        let same =
+            |a: &Management, b: &Management| a.uri == b.uri && a.token.expose() == b.token.expose();
+        let unchanged = match (&registered.management, &taken.management) {
+            (Some(held), Some(taken)) => same(held, taken),
+            _ => true,
         };
-        let idp = Some(&registered.granted);
-        let substituted = Drift::between(&registered.sent, &nothing_known, idp, self.redirects());
-        if !substituted.is_empty() {
-            tracing::warn!("The IdP granted something else than asked: {substituted}");
+        if unchanged {
+            return Ok(());
         }
-        let method = registered.granted.text("token_endpoint_auth_method");
-        if method.is_some_and(|method| method != "private_key_jwt") {
-            tracing::error!(
-                "The IdP has changed token_endpoint_auth_method to {}: allow private_key_jwt for \
-                 this client there",
-                method.unwrap_or_default()
-            );
-        }
+        self.change(|registered| registered.management = taken.management)
+            .await
     }
 
-    async fn change(&self, change: impl FnOnce(&mut Registered)) -> Result<(), BootstrapError> {
+    pub(super) async fn change(
+        &self,
+        change: impl FnOnce(&mut Registered),
+    ) -> Result<(), BootstrapError> {
         self.app
             .ledger
             .update(|state| {
@@ -397,8 +222,25 @@ impl Registrar {
     }
 }
 
+/// Takes over the token, and its URI where that is on the same origin as before: a token sent
+/// elsewhere is given away (standards.md MGT-03).
+pub(super) fn renew_management(registered: &mut Registered, information: &ClientInformation) {
+    let (Some(management), Some(token)) = (
+        &mut registered.management,
+        &information.registration_access_token,
+    ) else {
+        return;
+    };
+    management.token = token.clone();
+    let uri = information.registration_client_uri.as_deref();
+    let uri = uri.and_then(|uri| Url::parse(uri).ok());
+    if let Some(uri) = uri.filter(|uri| uri.origin() == management.uri.origin()) {
+        management.uri = uri;
+    }
+}
+
 /// The client with the means to manage it.
-fn managed(registered: Option<&Registered>) -> Option<(&Registered, &Management)> {
+pub(super) fn managed(registered: Option<&Registered>) -> Option<(&Registered, &Management)> {
     let registered = registered?;
     Some((registered, registered.management.as_ref()?))
 }

@@ -312,6 +312,7 @@ impl Registrar {
             tokens: attempt.token.iter().cloned().collect(),
             unconfirmed: None,
             gone_since: None,
+            unmanageable: None,
         };
         self.adopt(
             found,
