@@ -1,11 +1,20 @@
 //! A new client in place of the stored one, and the end of those that are not needed.
 
 use super::Registrar;
+use super::manage::told;
 use crate::app::endpoints::Endpoints;
 use crate::app::{Backoff, BootstrapError, ProofOutcome, Prover};
 use crate::idp::ManagementClient;
 use crate::oauth::InitialAccessToken;
 use crate::registration::{Event, Managed, Orphan, ReplaceOrder};
+
+/// Why a client is still there, as far as is known.
+struct NotDeleted {
+    /// What came in answer.
+    what: String,
+    /// Whether another try can end otherwise.
+    again: bool,
+}
 
 impl Registrar {
     pub(super) async fn replace(
@@ -36,7 +45,7 @@ impl Registrar {
         );
         let now = self.app.clock.now();
         let orphan = registered.clone().orphaned(now);
-        if let Err(what) = self.delete(&orphan, Some(endpoints)).await {
+        if let Err(NotDeleted { what, .. }) = self.delete(&orphan, Some(endpoints)).await {
             return Err(BootstrapError::StillThere {
                 client_id: client_id.clone(),
                 what,
@@ -70,11 +79,19 @@ impl Registrar {
     async fn settle_orphan(
         &self,
         client_id: &str,
-        result: Result<(), String>,
+        result: Result<(), NotDeleted>,
     ) -> Result<(), BootstrapError> {
         match &result {
             Ok(()) => tracing::info!(client.id = client_id, "Deleted client `{client_id}`"),
-            Err(what) => tracing::warn!(
+            Err(NotDeleted { what, again: true }) => {
+                tracing::warn!(
+                    client.id = client_id,
+                    "Client `{client_id}` is not used any more and could not be deleted \
+                     ({what}): it is tried again at the next start"
+                );
+                return Ok(());
+            }
+            Err(NotDeleted { what, again: false }) => tracing::warn!(
                 client.id = client_id,
                 "Client `{client_id}` is not used any more and could not be deleted ({what}): \
                  delete it at the IdP"
@@ -89,7 +106,7 @@ impl Registrar {
                         state.orphans.retain(|other| other.client_id != client_id);
                         (Event::Deleted, "not used any more".to_owned())
                     }
-                    Err(what) => {
+                    Err(NotDeleted { what, .. }) => {
                         // It stays on the list, but is not asked for again and again.
                         for other in &mut state.orphans {
                             if other.client_id == client_id {
@@ -106,13 +123,23 @@ impl Registrar {
     }
 
     /// Deletes one client (RFC 7592 §2.3), unless it is gone already.
-    async fn delete(&self, orphan: &Orphan, endpoints: Option<&Endpoints>) -> Result<(), String> {
+    async fn delete(
+        &self,
+        orphan: &Orphan,
+        endpoints: Option<&Endpoints>,
+    ) -> Result<(), NotDeleted> {
         let Some(management) = orphan.management.clone() else {
-            return Err("there is no registration access token".to_owned());
+            return Err(NotDeleted {
+                what: "there is no registration access token".to_owned(),
+                again: false,
+            });
         };
         let client = ManagementClient::new(self.http.clone(), management);
         let answer = client.delete(|| self.app.clock.now()).await;
-        let answer = answer.map_err(|error| error.to_string())?;
+        let answer = answer.map_err(|error| NotDeleted {
+            what: told(&error),
+            again: true,
+        })?;
         match (Managed::of(&answer), endpoints) {
             (Managed::Done | Managed::Is(_), _) => Ok(()),
             // The last run may have deleted it and ended before it could note that.
@@ -121,7 +148,10 @@ impl Registrar {
             {
                 Ok(())
             }
-            _ => Err(format!("HTTP {}", answer.status)),
+            (managed, _) => Err(NotDeleted {
+                what: format!("HTTP {}", answer.status),
+                again: matches!(managed, Managed::Unknown(_)),
+            }),
         }
     }
 
