@@ -112,6 +112,11 @@ impl Registrar {
                 match self.conclude(attempt.clone()).await {
                     // The plan knows what to do about it.
                     Err(BootstrapError::OutcomeUnknown { .. }) => Ok(()),
+                    // There is no client. What is configured now may be another wish.
+                    Err(error @ BootstrapError::Refused { .. }) => {
+                        tracing::warn!("{}; {}", error.chain(), error.hint());
+                        Ok(())
+                    }
                     result => result,
                 }
             }
@@ -311,6 +316,7 @@ impl Registrar {
             registered_at: attempt.started_at,
             tokens: attempt.token.iter().cloned().collect(),
             unconfirmed: None,
+            unmanageable: None,
             gone_since: None,
             unmanageable: None,
         };
