@@ -222,6 +222,14 @@ impl BootstrapError {
                  not reach BFF_BASE_URL (or DCR_JWKS_URI); make it reachable from the IdP's host, \
                  or set DCR_JWKS=value"
             }
+            Self::Rejected { fetched: false, .. } => {
+                "nobody has fetched our JWK Set since this start: if the IdP cannot or will not \
+                 reach BFF_BASE_URL (or DCR_JWKS_URI), make it reachable from the IdP's host, or \
+                 set DCR_JWKS=value; see at the IdP whether the client still exists; if it is \
+                 gone, mint a token with `bff mint-iat` and set DCR_IAT with \
+                 DCR_FORCE_REPLACE=true; if BFF_KEYS_DIR or BFF_STATE_DIR was restored, both must \
+                 be from the same time"
+            }
             Self::Rejected { fresh: false, .. } => {
                 "authentication method, private key and published JWK Set must be one pair: check \
                  that the client still exists at the IdP, that the IdP can reach the JWK Set, and \

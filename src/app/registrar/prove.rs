@@ -4,7 +4,7 @@ use super::Registrar;
 use super::manage::Read;
 use crate::app::endpoints::Endpoints;
 use crate::app::{Backoff, BootstrapError, Proof, ProofOutcome, Prover, Subject};
-use crate::config::AssertionAudience;
+use crate::config::{AssertionAudience, JwksMode};
 use crate::metrics::Outcome;
 use crate::registration::{Audience, Event, Reason, Registered};
 
@@ -51,7 +51,9 @@ impl Registrar {
                 ProofOutcome::Rejected => BootstrapError::Rejected {
                     client_id: registered.client_id.clone(),
                     proof: Box::new(proof),
-                    fetched: self.app.metrics.jwks_served.get() > 0,
+                    // A set that is registered by value is fetched by nobody.
+                    fetched: self.dcr().jwks == JwksMode::Value
+                        || self.app.metrics.jwks_served.get() > 0,
                     fresh,
                 },
                 ProofOutcome::Unknown => BootstrapError::Unproven(Box::new(proof)),
