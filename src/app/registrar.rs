@@ -264,6 +264,17 @@ impl Registrar {
                 "DCR_IAT is still set, and is not used any more: remove it from the configuration"
             );
         }
+        let wished = self.dcr().client_id.as_deref();
+        if wished.is_some_and(|wished| {
+            wished != registered.client_id && registered.sent.text("client_id") != Some(wished)
+        }) {
+            tracing::warn!(
+                "DCR_CLIENT_ID has changed, and an identifier cannot be: this stays client `{}`; \
+                 to register anew under the other one, set a fresh DCR_IAT and \
+                 DCR_FORCE_REPLACE=true",
+                registered.client_id
+            );
+        }
         let drift = self.drift(Some(registered));
         if !drift.is_empty() {
             tracing::warn!(
