@@ -278,10 +278,11 @@ impl Registrar {
         let drift = self.drift(Some(registered));
         if !drift.is_empty() {
             tracing::warn!(
-                "The configuration has changed in {}, and the IdP does not let this client change \
-                 its registration: change it there, or register anew with a fresh DCR_IAT and \
-                 DCR_FORCE_REPLACE=true",
-                drift.members().join(", ")
+                "The configuration has changed in {} ({}), and the IdP does not let this client \
+                 change its registration: change it there, or register anew with a fresh DCR_IAT \
+                 and DCR_FORCE_REPLACE=true",
+                drift.members().join(", "),
+                drift.settings().join(", ")
             );
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Registered;
 use crate::oauth::{ClientMetadata, SERVER_ONLY_MEMBERS};
@@ -43,10 +43,10 @@ pub enum RedirectUpdate {
     Replace,
 }
 
-const REDIRECT_URIS: &str = "redirect_uris";
+pub(super) const REDIRECT_URIS: &str = "redirect_uris";
 
 /// Members that say who we are, not what we are like.
-const IDENTITY: [&str; 2] = ["client_id", "software_statement"];
+pub(super) const IDENTITY: [&str; 2] = ["client_id", "software_statement"];
 
 impl Drift {
     /// Compares. `idp` is what the IdP says that it has, where it was asked.
@@ -91,6 +91,13 @@ impl Drift {
         self.0.is_empty()
     }
 
+    /// The settings that these members follow from.
+    pub fn settings(&self) -> Vec<&'static str> {
+        let mut settings: Vec<_> = self.0.iter().map(Drifted::setting).collect();
+        settings.dedup();
+        settings
+    }
+
     /// The names of the members.
     pub fn members(&self) -> Vec<&str> {
         self.0
@@ -100,102 +107,19 @@ impl Drift {
     }
 }
 
-/// The body of an update (RFC 7592 §2.2): complete, from our own configuration, with the
-/// issued `client_id`, and without what only the server sets.
-///
-/// `idp` is what the IdP has, for the redirect URIs that are not ours to take away.
-pub fn update_body(
-    desired: &ClientMetadata,
-    registered: &Registered,
-    idp: Option<&ClientMetadata>,
-    redirects: RedirectUpdate,
-) -> ClientMetadata {
-    let mut body = desired.clone();
-    for name in SERVER_ONLY_MEMBERS {
-        body.0.shift_remove(name);
-    }
-    body.0
-        .insert("client_id".to_owned(), json!(registered.client_id));
-    let there = idp.unwrap_or(&registered.granted);
-    let uris = merged_redirects(desired, &registered.sent, there, redirects);
-    if uris.is_empty() {
-        body.0.shift_remove(REDIRECT_URIS);
-    } else {
-        body.0.insert(REDIRECT_URIS.to_owned(), json!(uris));
-    }
-    body
-}
-
-/// What is remembered as sent once an update to `desired` is made: redirect URIs that are left
-/// to the IdP were not sent as ours.
-pub fn recorded(
-    mut desired: ClientMetadata,
-    registered: &Registered,
-    redirects: RedirectUpdate,
-) -> ClientMetadata {
-    if redirects == RedirectUpdate::None {
-        match registered.sent.get(REDIRECT_URIS) {
-            Some(ours) => desired.0.insert(REDIRECT_URIS.to_owned(), ours.clone()),
-            None => desired.0.shift_remove(REDIRECT_URIS),
-        };
-    }
-    desired
-}
-
-/// Whether an update that asked for `sent` has reached the IdP, which has `idp` now.
-///
-/// An update is made as a whole (RFC 7592 §2.2), so one member that has moved since the IdP
-/// last told us tells of all: what else differs is the IdP's decision.
-pub fn has_arrived(sent: &ClientMetadata, registered: &Registered, idp: &ClientMetadata) -> bool {
-    let names = sent.0.keys().chain(registered.sent.0.keys());
-    let changed = names.filter(|name| {
-        let name = name.as_str();
-        !IDENTITY.contains(&name) && !same(sent, &registered.sent, name)
-    });
-    let mut as_wished = true;
-    for name in changed {
-        let told = registered.granted.get(name).is_some()
-            && (idp.get(name).is_some() || sent.get(name).is_none());
-        if told && !same(&registered.granted, idp, name) {
-            return true;
+impl Drifted {
+    /// The setting that this member follows from.
+    pub fn setting(&self) -> &'static str {
+        match self.member.as_str() {
+            "client_name" => "DCR_CLIENT_NAME",
+            "client_profile" => "DCR_CLIENT_PROFILE",
+            "grant_types" | "response_types" => "DCR_GRANT_TYPES",
+            "jwks" | "jwks_uri" => "DCR_JWKS",
+            REDIRECT_URIS => "DCR_REDIRECT_URIS",
+            "scope" => "DCR_SCOPE",
+            "token_endpoint_auth_signing_alg" => "BFF_SIGNING_ALG",
+            _ => "DCR_EXTRA_METADATA",
         }
-        as_wished &= same(sent, idp, name);
-    }
-    as_wished
-}
-
-fn merged_redirects(
-    desired: &ClientMetadata,
-    sent: &ClientMetadata,
-    there: &ClientMetadata,
-    redirects: RedirectUpdate,
-) -> Vec<String> {
-    let list = |metadata: &ClientMetadata| match metadata.get(REDIRECT_URIS) {
-        Some(Value::Array(uris)) => uris
-            .iter()
-            .filter_map(|uri| uri.as_str().map(str::to_owned))
-            .collect(),
-        Some(Value::String(uri)) => vec![uri.clone()],
-        _ => Vec::new(),
-    };
-    let (ours, sent, theirs): (Vec<String>, Vec<String>, Vec<String>) =
-        (list(desired), list(sent), list(there));
-    let with = |added: &dyn Fn(&String) -> bool| {
-        let mut uris = ours.clone();
-        uris.extend(
-            theirs
-                .iter()
-                .filter(|uri| !ours.contains(uri) && added(uri))
-                .cloned(),
-        );
-        uris
-    };
-    match redirects {
-        RedirectUpdate::Replace => ours,
-        RedirectUpdate::Merge => with(&|_| true),
-        RedirectUpdate::Auto => with(&|uri| !sent.contains(uri)),
-        RedirectUpdate::None if theirs.is_empty() => sent,
-        RedirectUpdate::None => theirs,
     }
 }
 
@@ -220,7 +144,7 @@ fn changed_there(
 
 /// Lists and scopes are compared as sets, everything else as it is. Servers also send a list of
 /// one for a text.
-fn same(a: &ClientMetadata, b: &ClientMetadata, name: &str) -> bool {
+pub(super) fn same(a: &ClientMetadata, b: &ClientMetadata, name: &str) -> bool {
     let is_list = |metadata: &ClientMetadata| match metadata.get(name) {
         Some(Value::Array(items)) => items.iter().all(Value::is_string),
         Some(_) => false,
@@ -269,6 +193,7 @@ impl fmt::Display for Drifted {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use serde_json::json;
 
     use super::*;
 
@@ -318,53 +243,6 @@ mod tests {
         assert!(!drifts(RedirectUpdate::Merge));
         assert!(!drifts(RedirectUpdate::None));
         assert!(drifts(RedirectUpdate::Replace));
-    }
-
-    #[test]
-    fn an_update_is_complete_and_each_mode_treats_redirects_its_own_way() {
-        let desired = metadata(&json!({"client_name": "n", "redirect_uris": ["new"]}));
-        let registered = registered(
-            &json!({"redirect_uris": ["old"]}),
-            &json!({"redirect_uris": ["old"]}),
-        );
-        let idp = metadata(&json!({"redirect_uris": ["old", "theirs"]}));
-        let body = |mode| update_body(&desired, &registered, Some(&idp), mode);
-
-        let auto = body(RedirectUpdate::Auto);
-        assert_eq!(auto.text("client_id"), Some("c1"));
-        assert_eq!(auto.text("client_name"), Some("n"));
-        assert_eq!(auto.get("redirect_uris"), Some(&json!(["new", "theirs"])));
-        let uris = |mode| body(mode).get("redirect_uris").cloned().unwrap();
-        assert_eq!(uris(RedirectUpdate::Replace), json!(["new"]));
-        assert_eq!(uris(RedirectUpdate::Merge), json!(["new", "old", "theirs"]));
-        assert_eq!(uris(RedirectUpdate::None), json!(["old", "theirs"]));
-    }
-
-    #[test]
-    fn one_member_that_has_moved_tells_that_an_update_was_made() {
-        let registered = registered(
-            &json!({"scope": "a", "redirect_uris": ["u1"]}),
-            &json!({"scope": "a", "redirect_uris": ["u1"]}),
-        );
-        let sent = metadata(&json!({"scope": "a b", "redirect_uris": ["u1", "u2"]}));
-        let arrived = |idp: &Value| has_arrived(&sent, &registered, &metadata(idp));
-
-        let substituted = json!({"scope": "a", "redirect_uris": ["u1", "u2"]});
-        assert!(arrived(&substituted), "the scope is the IdP's decision");
-        assert!(!arrived(&registered.granted.0.clone().into()));
-        assert!(!arrived(&json!({})), "nothing is known");
-    }
-
-    #[test]
-    fn redirect_uris_that_are_left_to_the_idp_do_not_count_as_sent() {
-        let desired = metadata(&json!({"scope": "b", "redirect_uris": ["new"]}));
-        let registered = registered(&json!({"redirect_uris": ["old"]}), &json!({}));
-        let of = |mode| recorded(desired.clone(), &registered, mode);
-
-        assert_eq!(of(RedirectUpdate::Auto), desired);
-        let none = of(RedirectUpdate::None);
-        assert_eq!(none.get("redirect_uris"), Some(&json!(["old"])));
-        assert_eq!(none.text("scope"), Some("b"));
     }
 
     fn registered(sent: &Value, granted: &Value) -> Registered {

@@ -92,7 +92,10 @@ impl Registrar {
             .ledger
             .update(|state| {
                 if let Some(registered) = &mut state.registration {
-                    registered.unconfirmed = None;
+                    // An update that may have been made is still to be found out about.
+                    if declined.is_some() {
+                        registered.unconfirmed = None;
+                    }
                     let before = registered.unmanageable.take();
                     let client_id = Some(registered.client_id.as_str());
                     if before.is_none() {

@@ -153,8 +153,8 @@ impl Registrar {
                 let error = error.map(|error| format!(": {error}")).unwrap_or_default();
                 tracing::error!(
                     "The IdP refused the update (HTTP {status}{error}): the client stays as it \
-                     was; change the settings of {} to what the IdP allows",
-                    drift.members().join(", ")
+                     was; change {} to what the IdP allows",
+                    drift.settings().join(", ")
                 );
             }
         }
@@ -179,11 +179,13 @@ impl Registrar {
         };
         match self.confirm(sent.clone(), Answered::Not).await? {
             Tried::Settled => Ok(()),
-            Tried::NotAccepted if !self.renew().await? => self.not_accepted().await,
-            Tried::NotAccepted => match self.confirm(sent, Answered::Not).await? {
-                Tried::Settled => Ok(()),
-                Tried::NotAccepted => self.not_accepted().await,
-            },
+            Tried::NotAccepted if self.renew().await? => {
+                self.confirm(sent, Answered::Not).await?;
+                Ok(())
+            }
+            // The update that is due says so.
+            Tried::NotAccepted if !self.drift(state.registration.as_ref()).is_empty() => Ok(()),
+            Tried::NotAccepted => self.not_accepted().await,
         }
     }
 
