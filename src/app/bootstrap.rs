@@ -213,6 +213,10 @@ impl BootstrapError {
                 "no initial access token is set: mint one with `bff mint-iat` and set it as DCR_IAT"
             }
             Self::Refused { refused, .. } => refused.hint(),
+            Self::Rejected { proof, .. } if proof.clocks_differ => {
+                "let both clocks follow the same time (NTP): an assertion is good for a minute, \
+                 and the IdP judges it by its own clock; then start again"
+            }
             Self::Rejected {
                 fetched: false,
                 fresh: true,

@@ -54,6 +54,9 @@ pub struct Proof {
     /// What the IdP said, if it did not accept the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<String>,
+    /// Whether the IdP's clock and ours are too far apart for an assertion.
+    #[serde(skip)]
+    pub clocks_differ: bool,
 }
 
 /// The kinds of outcome.
@@ -88,10 +91,14 @@ impl Prover {
             outcome: ProofOutcome::Unknown,
             audience: None,
             said: None,
+            clocks_differ: false,
         };
         for audience in &subject.audiences {
             let (outcome, said) = match self.try_audience(key, subject, audience).await {
-                Ok(result) => result,
+                Ok((outcome, said, clocks_differ)) => {
+                    proof.clocks_differ |= clocks_differ;
+                    (outcome, said)
+                }
                 Err(error) => (ProofOutcome::Unknown, Some(chain(&error))),
             };
             // What a rejection says of the first audience tells more than that of the others.
@@ -115,25 +122,28 @@ impl Prover {
         key: &Arc<SigningKey>,
         subject: &Subject,
         audience: &str,
-    ) -> Result<(ProofOutcome, Option<String>), ProveError> {
+    ) -> Result<(ProofOutcome, Option<String>, bool), ProveError> {
         let assertion = self.assertion(key, subject, audience).await?;
         let answer = self.redeem(subject, &assertion).await?;
         match Verdict::of(answer.status, answer.bytes()) {
-            Verdict::Accepted => Ok((ProofOutcome::Accepted, None)),
+            Verdict::Accepted => Ok((ProofOutcome::Accepted, None, false)),
             Verdict::Rejected(said) => {
-                let said = self.with_skew(said, &answer);
-                Ok((ProofOutcome::Rejected, Some(said)))
+                let skew = self.skew(&answer);
+                let said = skew
+                    .iter()
+                    .fold(said, |said, skew| format!("{said}; {skew}"));
+                Ok((ProofOutcome::Rejected, Some(said), skew.is_some()))
             }
-            Verdict::Unknown(said) => Ok((ProofOutcome::Unknown, Some(said))),
+            Verdict::Unknown(said) => Ok((ProofOutcome::Unknown, Some(said), false)),
             Verdict::Ambiguous(said) => {
                 let broken = broken(&self.assertion(key, subject, audience).await?);
                 let control = self.redeem(subject, &broken).await?;
                 match Verdict::of(control.status, control.bytes()) {
-                    Verdict::Unknown(said) => Ok((ProofOutcome::Unknown, Some(said))),
+                    Verdict::Unknown(said) => Ok((ProofOutcome::Unknown, Some(said), false)),
                     Verdict::Ambiguous(same) if same == said => {
-                        Ok((ProofOutcome::Inconclusive, Some(said)))
+                        Ok((ProofOutcome::Inconclusive, Some(said), false))
                     }
-                    _ => Ok((ProofOutcome::Accepted, None)),
+                    _ => Ok((ProofOutcome::Accepted, None, false)),
                 }
             }
         }
@@ -161,23 +171,20 @@ impl Prover {
     }
 
     /// A clock that is off explains a rejection better than any error code.
-    fn with_skew(&self, said: String, answer: &Answer) -> String {
-        let Some(date) = answer.date else {
-            return said;
-        };
-        let skew = date.duration_since(self.clock.now());
+    fn skew(&self, answer: &Answer) -> Option<String> {
+        let skew = answer.date?.duration_since(self.clock.now());
         if skew.abs() <= SKEW {
-            return said;
+            return None;
         }
         let direction = if skew.is_positive() {
             "ahead of"
         } else {
             "behind"
         };
-        format!(
-            "{said}; the IdP's clock is {} s {direction} ours: check both clocks",
+        Some(format!(
+            "the IdP's clock is {} s {direction} ours: check both clocks",
             skew.abs().as_secs()
-        )
+        ))
     }
 }
 

@@ -186,6 +186,7 @@ impl Registrar {
         tracing::debug!(plan = ?decided, "Decided what to do about the registration");
         match decided {
             Plan::Nothing => {
+                self.report_identifier(&state);
                 self.report_standing(&state, token.is_some());
                 Ok(false)
             }
@@ -201,6 +202,7 @@ impl Registrar {
                 Ok(true)
             }
             Plan::Update(drift) => {
+                self.report_identifier(&state);
                 self.step("updating the registration");
                 self.update(&drift).await?;
                 Ok(false)
@@ -264,17 +266,6 @@ impl Registrar {
                 "DCR_IAT is still set, and is not used any more: remove it from the configuration"
             );
         }
-        let wished = self.dcr().client_id.as_deref();
-        if wished.is_some_and(|wished| {
-            wished != registered.client_id && registered.sent.text("client_id") != Some(wished)
-        }) {
-            tracing::warn!(
-                "DCR_CLIENT_ID has changed, and an identifier cannot be: this stays client `{}`; \
-                 to register anew under the other one, set a fresh DCR_IAT and \
-                 DCR_FORCE_REPLACE=true",
-                registered.client_id
-            );
-        }
         let drift = self.drift(Some(registered));
         if !drift.is_empty() {
             tracing::warn!(
@@ -283,6 +274,22 @@ impl Registrar {
                  and DCR_FORCE_REPLACE=true",
                 drift.members().join(", "),
                 drift.settings().join(", ")
+            );
+        }
+    }
+
+    /// An identifier that is wished for and was not when the client came to be.
+    fn report_identifier(&self, state: &State) {
+        let (Some(registered), Some(wished)) = (&state.registration, &self.dcr().client_id) else {
+            return;
+        };
+        let asked_for = registered.sent.text("client_id");
+        if *wished != registered.client_id && asked_for != Some(wished.as_str()) {
+            tracing::warn!(
+                "DCR_CLIENT_ID has changed, and an identifier cannot be: this stays client `{}`; \
+                 to register anew under the other one, set a fresh DCR_IAT and \
+                 DCR_FORCE_REPLACE=true",
+                registered.client_id
             );
         }
     }

@@ -33,17 +33,21 @@ pub fn update_body(
 }
 
 /// What is remembered as sent once an update to `desired` is made: redirect URIs that are left
-/// to the IdP were not sent as ours.
+/// to the IdP were not sent as ours, nor was a wish for another identifier.
 pub fn recorded(
     mut desired: ClientMetadata,
     registered: &Registered,
     redirects: RedirectUpdate,
 ) -> ClientMetadata {
-    if redirects == RedirectUpdate::None {
-        match registered.sent.get(REDIRECT_URIS) {
-            Some(ours) => desired.0.insert(REDIRECT_URIS.to_owned(), ours.clone()),
-            None => desired.0.shift_remove(REDIRECT_URIS),
+    let mut as_before = |name: &str| {
+        match registered.sent.get(name) {
+            Some(sent) => desired.0.insert(name.to_owned(), sent.clone()),
+            None => desired.0.shift_remove(name),
         };
+    };
+    as_before("client_id");
+    if redirects == RedirectUpdate::None {
+        as_before(REDIRECT_URIS);
     }
     desired
 }
