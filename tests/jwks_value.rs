@@ -1,0 +1,109 @@
+//! Keys that are registered by value, for an IdP that cannot or will not fetch them.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use dev_idp::{Config, DevIdp, Endpoint, Fault};
+use serde_json::{Value, json};
+
+use support::child::Bff;
+use support::port::Port;
+use support::world::World;
+
+#[tokio::test]
+async fn keys_by_value_are_registered_without_an_address() {
+    let world = World::new().await;
+    let env = world.env_with_token().set("DCR_JWKS", "value");
+
+    let bff = world.ready(&env).await;
+
+    let asked = &world.received(Endpoint::Register)[0].request;
+    assert_eq!(asked["jwks"], json!({"keys": world.keys().await}));
+    assert!(asked.get("jwks_uri").is_none(), "{asked}");
+    for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
+        assert!(asked["jwks"]["keys"][0].get(private).is_none());
+    }
+    assert!(world.idp.fetches().is_empty());
+    bff.stop().await;
+    for _ in 0..3 {
+        world.run(&env).await;
+    }
+    assert_eq!(world.writes().len(), 1);
+}
+
+#[tokio::test]
+async fn a_change_between_address_and_value_is_one_update_each() {
+    let world = World::new().await;
+    let client_id = world.registered().await;
+    let value = world.env().set("DCR_JWKS", "value");
+
+    world.run(&value).await;
+    world.run(&value).await;
+    let registered = metadata(&world);
+    assert!(registered.get("jwks_uri").is_none(), "{registered}");
+    assert!(registered["jwks"]["keys"].is_array());
+
+    world.run(&world.env()).await;
+    let registered = metadata(&world);
+    assert!(registered.get("jwks").is_none(), "{registered}");
+    assert!(registered["jwks_uri"].is_string());
+    let updates = world.received(Endpoint::Update);
+    assert_eq!(updates.len(), 2);
+    for update in updates {
+        let members = [update.request.get("jwks"), update.request.get("jwks_uri")];
+        assert_eq!(members.iter().flatten().count(), 1, "never both");
+    }
+    assert_eq!(world.clients(), [client_id]);
+}
+
+#[tokio::test]
+async fn an_idp_that_fetched_nothing_leads_to_the_setting_that_helps() {
+    let mut config = Config::shipped().unwrap();
+    config.policy.fetch_jwks_at_registration = false;
+    let world = World::with(DevIdp::builder().config(config)).await;
+    // As from inside a container, where this address is somebody else's.
+    let nowhere = Port::reserve().url("");
+    let env = world
+        .env_with_token()
+        .set("BFF_BASE_URL", nowhere)
+        .set("BFF_BOOTSTRAP_TIMEOUT", "1s");
+
+    for _ in 0..2 {
+        let ended = Bff::serve(&env).ended().await;
+        ended.fails(
+            77,
+            &["nobody has fetched", "BFF_BASE_URL", "DCR_JWKS=value"],
+        );
+    }
+
+    // The same client, without a new token.
+    let client_id = world.client_id();
+    world.run(&env.set("DCR_JWKS", "value")).await;
+    assert_eq!(world.clients(), [client_id]);
+    assert_eq!(world.received(Endpoint::Register).len(), 1);
+}
+
+#[tokio::test]
+async fn keys_that_nobody_has_to_fetch_are_not_missed() {
+    let world = World::new().await;
+    let env = world.env_with_token().set("DCR_JWKS", "value");
+    let (on, status) = (Endpoint::Token, 401);
+    world.idp.faults().set(Fault::Status { on, status });
+    let env = env.set("BFF_BOOTSTRAP_TIMEOUT", "0s");
+
+    let ended = Bff::serve(&env).ended().await;
+
+    ended.fails(77, &["one pair"]);
+    assert!(!ended.stderr.contains("nobody has fetched"), "{ended}");
+}
+
+fn metadata(world: &World) -> Value {
+    let [(_, metadata)] = world.idp.clients().try_into().unwrap();
+    metadata
+}
