@@ -318,7 +318,6 @@ impl Registrar {
             unconfirmed: None,
             unmanageable: None,
             gone_since: None,
-            unmanageable: None,
         };
         self.adopt(
             found,

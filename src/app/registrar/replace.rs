@@ -1,9 +1,8 @@
 //! A new client in place of the stored one, and the end of those that are not needed.
 
 use super::Registrar;
-use super::manage::told;
 use crate::app::endpoints::Endpoints;
-use crate::app::{Backoff, BootstrapError, ProofOutcome, Prover};
+use crate::app::{Backoff, BootstrapError, ProofOutcome, Prover, chain};
 use crate::idp::ManagementClient;
 use crate::oauth::InitialAccessToken;
 use crate::registration::{Event, Managed, Orphan, ReplaceOrder};
@@ -137,7 +136,7 @@ impl Registrar {
         let client = ManagementClient::new(self.http.clone(), management);
         let answer = client.delete(|| self.app.clock.now()).await;
         let answer = answer.map_err(|error| NotDeleted {
-            what: told(&error),
+            what: chain(&error),
             again: true,
         })?;
         match (Managed::of(&answer), endpoints) {
