@@ -187,7 +187,7 @@ impl Registrar {
         match decided {
             Plan::Nothing => {
                 self.report_identifier(&state);
-                self.report_standing(&state, token.is_some());
+                self.report_standing(&state, token.as_ref());
                 Ok(false)
             }
             Plan::Register => {
@@ -250,7 +250,7 @@ impl Registrar {
         self.dcr().iat.clone().map(InitialAccessToken)
     }
 
-    fn report_standing(&self, state: &State, token_is_set: bool) {
+    fn report_standing(&self, state: &State, token: Option<&InitialAccessToken>) {
         let Some(registered) = &state.registration else {
             return;
         };
@@ -261,10 +261,15 @@ impl Registrar {
             registered.client_id,
             registered.registered_at
         );
-        if token_is_set {
-            tracing::warn!(
+        match token.map(TokenFingerprint::of) {
+            None => {}
+            Some(token) if registered.tokens.contains(&token) => tracing::warn!(
                 "DCR_IAT is still set, and is not used any more: remove it from the configuration"
-            );
+            ),
+            Some(_) => tracing::warn!(
+                "DCR_IAT is set to a token that is not needed: remove it, or set \
+                 DCR_FORCE_REPLACE=true to register a new client in place of this one"
+            ),
         }
         let drift = self.drift(Some(registered));
         if !drift.is_empty() {

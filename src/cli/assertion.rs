@@ -52,6 +52,16 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
         let hint = error.hint();
         Failure::new(Exit::Failure, error, hint)
     })?;
+    if key.public().key != current.key {
+        return Err(Failure::new(
+            Exit::Failure,
+            anyhow::anyhow!(
+                "the file of key `{}` holds another key than the one that is published",
+                current.kid
+            ),
+            "restore the file from a backup of BFF_KEYS_DIR",
+        ));
+    }
     let (key, clock) = (Arc::new(key), Clock::system());
     let assertion = app::assertion(&key, &registered.client_id, &audience, &clock);
     let assertion = block_on(assertion)?

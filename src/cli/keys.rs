@@ -133,11 +133,17 @@ fn write(
     let pem = key
         .to_pem(config.passphrase.as_ref())
         .map_err(|error| Failure::new(Exit::Failure, error, "see that the machine has memory"))?;
+    if path.exists() {
+        return Err(Failure::new(
+            Exit::Failure,
+            anyhow::anyhow!("{} exists already", path.display()),
+            "a key file is never replaced: name another one with --out, or say --if-missing",
+        ));
+    }
     write_private_file(&path, &pem)
         .with_context(|| format!("cannot write {}", path.display()))
         .map_err(|error| {
-            let hint = "a key file is never replaced: name another one with --out, in a directory \
-                        that can be written";
+            let hint = "name a file with --out in a directory that can be written";
             Failure::new(Exit::Failure, error, hint)
         })?;
     print_key(context, key, &path);

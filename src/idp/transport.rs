@@ -149,7 +149,7 @@ impl HttpClient {
             if error.is_connect() || error.is_builder() {
                 not_sent(&url, error)
             } else {
-                unknown(&url, error.without_url())
+                unknown(&url, innermost(&error.without_url()))
             }
         })?;
         let status = response.status().as_u16();
@@ -194,8 +194,17 @@ impl SendError {
 fn not_sent(url: &str, error: reqwest::Error) -> SendError {
     SendError::NotSent {
         url: url.to_owned(),
-        source: error.without_url().into(),
+        source: innermost(&error.without_url()).into(),
     }
+}
+
+/// The cause that all others only pass on.
+fn innermost(error: &dyn Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 fn unknown(url: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> SendError {

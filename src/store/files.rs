@@ -50,6 +50,14 @@ impl OpenError {
             Self::Locked { .. } => {
                 "stop the other one, or give this one a BFF_STATE_DIR of its own"
             }
+            Self::Unusable { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                "BFF_KEYS_DIR and BFF_STATE_DIR name directories: a file lies in the way"
+            }
             Self::Unusable { .. } => super::WRITABLE,
         }
     }

@@ -1,10 +1,13 @@
 //! Whether the IdP accepts the key of the client we are.
 
+use std::sync::Arc;
+
 use super::Registrar;
 use super::manage::Read;
 use crate::app::endpoints::Endpoints;
 use crate::app::{Backoff, BootstrapError, Proof, ProofOutcome, Prover, Subject};
 use crate::config::{AssertionAudience, JwksMode};
+use crate::jose::SigningKey;
 use crate::metrics::Outcome;
 use crate::registration::{Audience, Event, Reason, Registered};
 
@@ -103,9 +106,20 @@ impl Registrar {
         registered: &Registered,
         endpoints: &Endpoints,
     ) -> Result<Proof, BootstrapError> {
+        self.prove_key(&self.app.keys.current(), registered, endpoints)
+            .await
+    }
+
+    /// Authenticates with `key`, counts what comes of it and shows it in the status.
+    pub(super) async fn prove_key(
+        &self,
+        key: &Arc<SigningKey>,
+        registered: &Registered,
+        endpoints: &Endpoints,
+    ) -> Result<Proof, BootstrapError> {
         let prover = Prover::new(self.http.clone(), self.app.clock.clone());
         let subject = self.subject(&registered.client_id, endpoints)?;
-        let proof = prover.prove(&self.app.keys.current(), &subject).await;
+        let proof = prover.prove(key, &subject).await;
         let outcome = Outcome {
             outcome: proof.outcome.word(),
         };

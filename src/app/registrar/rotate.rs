@@ -4,10 +4,9 @@ use std::sync::{Arc, PoisonError};
 
 use super::Registrar;
 use crate::app::endpoints::{self, Endpoints};
-use crate::app::{BootstrapError, Proof, Prover};
+use crate::app::{BootstrapError, Proof};
 use crate::config::JwksMode;
 use crate::jose::{Algorithm, SigningKey};
-use crate::metrics::Outcome;
 use crate::registration::Registered;
 
 impl Registrar {
@@ -23,15 +22,7 @@ impl Registrar {
             .as_ref()
             .ok_or(BootstrapError::NothingStored)?;
         let endpoints = self.endpoints().await?;
-        let subject = self.subject(&registered.client_id, &endpoints)?;
-        let prover = Prover::new(self.http.clone(), self.app.clock.clone());
-        let proof = prover.prove(key, &subject).await;
-        let outcome = Outcome {
-            outcome: proof.outcome.word(),
-        };
-        self.app.metrics.proofs.get_or_create(&outcome).inc();
-        self.app.status.set_proof(proof.clone());
-        Ok(proof)
+        self.prove_key(key, registered, &endpoints).await
     }
 
     /// Sends the set to an IdP that does not fetch it. Says whether the IdP has the set now, or

@@ -23,10 +23,10 @@ pub(in crate::config) fn http_url(text: &str) -> Result<Url, Wrong> {
         .iter()
         .find_map(|scheme| lower.strip_prefix(scheme));
     if authority.is_none_or(|authority| authority.starts_with('/')) || !plain {
-        return wrong("an absolute URL such as https://idp.example/api/oidc");
+        return wrong("an http or https URL such as https://host.example/path");
     }
     let Ok(url) = Url::parse(text) else {
-        return wrong("an absolute URL such as https://idp.example/api/oidc");
+        return wrong("an http or https URL such as https://host.example/path");
     };
     if !url.username().is_empty() || url.password().is_some() {
         return wrong("a URL without a user name and password");
