@@ -47,9 +47,9 @@ up() {
   quietly stack up --detach
 }
 
-# down [OPTION]: removes the containers; what they logged is kept for the search for secrets.
+# down [OPTION]: removes the containers, and with --volumes what they stored.
 down() {
-  keep_logs
+  keep_evidence
   quietly stack down --remove-orphans "$@"
 }
 
@@ -91,10 +91,14 @@ logs() {
   docker logs "$(container "$1")" 2>&1
 }
 
-keep_logs() {
-  local service
+# keep_evidence: what was logged, and which secrets must not be in it; both go with the containers.
+keep_evidence() {
+  local service name
   for service in bff first-key idp; do
     if [ -n "$(container "$service")" ]; then logs "$service" >>"$scratch/all.log"; fi
+  done
+  for name in iat admin-token; do
+    if [ -n "$(container idp)" ]; then secret "$name" >>"$scratch/secrets"; fi
   done
 }
 
