@@ -109,7 +109,12 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
     let admin_token = admin_token()?;
     match (&admin_token, &options.admin_token_out) {
         (Some(token), _) => builder = builder.admin_token(token),
-        (None, Some(_)) => {}
+        // Whoever read the file before a restart holds the same token afterwards.
+        (None, Some(file)) => {
+            if let Some(token) = kept_secret(file) {
+                builder = builder.admin_token(&token);
+            }
+        }
         (None, None) => bail!(
             "no admin token: set {ADMIN_TOKEN} or {ADMIN_TOKEN_FILE}, or let one be generated with \
              --admin-token-out FILE"
@@ -145,6 +150,16 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
     say(&mut out, format_args!("stopped"));
     Ok(())
 }
+
+/// The token in `file`, if an earlier run has left one there.
+fn kept_secret(file: &Path) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let token = text.trim();
+    (token.len() >= SHORTEST_TOKEN).then(|| token.to_owned())
+}
+
+/// Shortest text that is taken for a token of an earlier run, in characters.
+const SHORTEST_TOKEN: usize = 16;
 
 /// One line for each exchange.
 async fn log(mut exchanges: broadcast::Receiver<Exchange>) {
