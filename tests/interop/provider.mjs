@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { Provider } from "oidc-provider";
+import { errors, Provider } from "oidc-provider";
 import { Storage } from "./storage.mjs";
 
 /** Scopes that the provider lets a client register. */
@@ -9,18 +9,30 @@ export const SCOPES = ["openid", "offline_access", "orders:read"];
 
 const WRITES = ["POST", "PUT", "PATCH", "DELETE"];
 
+/** What the provider does unless a test says otherwise. */
+const POLICY = {
+  /** Issues a registration access token to each new client. */
+  issueRegistrationAccessToken: true,
+  /** Lets a client update and delete itself. */
+  management: true,
+  /** Replaces the registration access token with each update. */
+  rotateRegistrationAccessToken: true,
+  /** Refuses metadata that no standard has. */
+  strictMetadata: false,
+};
+
 /**
  * Starts an OpenID Provider on loopback, in this process; it ends with the test `t`.
  *
- * `port` 0 takes a free one; `initialAccessToken` is one that it knows from the start.
+ * `port` 0 takes a free one; `initialAccessToken` is one that it knows from the start. The rest overrides `POLICY`.
  */
-export async function startProvider(t, { port = 0, initialAccessToken, rotateRegistrationAccessToken = true } = {}) {
+export async function startProvider(t, { port = 0, initialAccessToken, ...policy } = {}) {
   const server = createServer();
   await once(server.listen(port, "127.0.0.1"), "listening");
   const issuer = `http://127.0.0.1:${server.address().port}`;
 
   const storage = new Storage();
-  const provider = new Provider(issuer, configuration(storage, { rotateRegistrationAccessToken }));
+  const provider = new Provider(issuer, configuration(storage, { ...POLICY, ...policy }));
   const requests = [];
   provider.use(recordRequests(requests));
   provider.use(useInitialAccessTokensOnce);
@@ -88,6 +100,21 @@ class RunningProvider {
     return this.requests.filter(({ method, path }) => path.startsWith("/reg") && WRITES.includes(method));
   }
 
+  /** Requests that read or change one registered client (RFC 7592 §2). */
+  managementRequests() {
+    return this.requests.filter(({ path }) => path.startsWith("/reg/"));
+  }
+
+  /** Removes a client, as somebody at the provider's own console does. */
+  deleteClient(clientId) {
+    return this.#storage.of("Client").delete(clientId);
+  }
+
+  /** The port it listens on. */
+  get port() {
+    return Number(new URL(this.issuer).port);
+  }
+
   /** Requests at the token endpoint. */
   tokenRequests() {
     return this.requests.filter(({ path }) => path === "/token");
@@ -107,18 +134,20 @@ class RunningProvider {
   }
 }
 
-function configuration(storage, { rotateRegistrationAccessToken }) {
+function configuration(storage, policy) {
+  const { issueRegistrationAccessToken, management, rotateRegistrationAccessToken, strictMetadata } = policy;
   return {
     adapter: storage.adapter,
     clientAuthMethods: ["private_key_jwt"],
     cookies: { keys: ["not used: nobody logs in here"] },
+    ...(strictMetadata && { extraClientMetadata: { properties: ["client_profile"], validator: refuse } }),
     enabledJWA: { clientAuthSigningAlgValues: ["RS256", "PS256", "ES256", "EdDSA"] },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
       pushedAuthorizationRequests: { enabled: true },
-      registration: { enabled: true, initialAccessToken: true },
-      registrationManagement: { enabled: true, rotateRegistrationAccessToken },
+      registration: { enabled: true, initialAccessToken: true, issueRegistrationAccessToken },
+      registrationManagement: management ? { enabled: true, rotateRegistrationAccessToken } : { enabled: false },
     },
     fetch: fetchFromLoopback,
     interactions: { url: () => "/nobody-logs-in-here" },
@@ -126,6 +155,10 @@ function configuration(storage, { rotateRegistrationAccessToken }) {
     scopes: SCOPES,
     ttl: { ClientCredentials: 60 },
   };
+}
+
+function refuse(ctx, name, value) {
+  if (value !== undefined) throw new errors.InvalidClientMetadata(`${name} is not a member that this provider knows`);
 }
 
 /** The provider's own dispatcher refuses loopback, which is all that this provider may fetch from. */
