@@ -247,7 +247,8 @@ impl BootstrapError {
             }
             Self::Sign(_) => "see that the machine has memory and /dev/urandom",
             Self::StillThere { .. } => {
-                "delete the client at the IdP, or wish for another DCR_CLIENT_ID (or none)"
+                "delete the client at the IdP, or set BOOTSTRAP_ADMIN_TOKEN to have its token \
+                 renewed, or wish for another DCR_CLIENT_ID (or none)"
             }
             Self::Unproven(_) => "check the IdP's health and OIDC_TOKEN_URL, then start again",
             Self::Unusable { .. } => {

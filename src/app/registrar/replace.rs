@@ -44,7 +44,15 @@ impl Registrar {
         );
         let now = self.app.clock.now();
         let orphan = registered.clone().orphaned(now);
-        if let Err(NotDeleted { what, .. }) = self.delete(&orphan, Some(endpoints)).await {
+        let mut deleted = self.delete(&orphan, Some(endpoints)).await;
+        if matches!(deleted, Err(NotDeleted { again: false, .. })) && self.renew().await? {
+            let state = self.app.ledger.state();
+            let renewed = state.registration.as_ref().map(|c| c.clone().orphaned(now));
+            deleted = self
+                .delete(&renewed.unwrap_or(orphan), Some(endpoints))
+                .await;
+        }
+        if let Err(NotDeleted { what, .. }) = deleted {
             return Err(BootstrapError::StillThere {
                 client_id: client_id.clone(),
                 what,

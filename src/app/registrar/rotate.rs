@@ -7,7 +7,7 @@ use crate::app::endpoints::{self, Endpoints};
 use crate::app::{BootstrapError, Proof};
 use crate::config::JwksMode;
 use crate::jose::{Algorithm, SigningKey};
-use crate::registration::Registered;
+use crate::registration::{Drift, Registered};
 
 impl Registrar {
     /// Authenticates once with `key`, as the client we are.
@@ -37,12 +37,7 @@ impl Registrar {
         if !drift.members().contains(&"jwks") {
             return true;
         }
-        if let Err(error) = self.update(&drift).await {
-            tracing::error!("{}; {}", error.chain(), error.hint());
-        }
-        let state = self.app.ledger.state();
-        let drift = self.drift(state.registration.as_ref());
-        !drift.members().contains(&"jwks")
+        self.is_updated(&drift).await
     }
 
     /// Registers `alg` as `token_endpoint_auth_signing_alg`. Says whether that is registered
@@ -96,15 +91,17 @@ impl Registrar {
             return false;
         }
         let drift = self.drift(state.registration.as_ref());
-        if let Err(error) = self.update(&drift).await {
-            tracing::error!("{}; {}", error.chain(), error.hint());
-            return false;
+        self.is_updated(&drift).await
+    }
+
+    async fn is_updated(&self, drift: &Drift) -> bool {
+        match self.update(drift).await {
+            Ok(made) => made,
+            Err(error) => {
+                tracing::error!("{}; {}", error.chain(), error.hint());
+                false
+            }
         }
-        let state = self.app.ledger.state();
-        state
-            .registration
-            .as_ref()
-            .is_some_and(|registered| registered.unconfirmed.is_none())
     }
 
     /// The endpoints as they were last found.

@@ -10,12 +10,14 @@ use crate::registration::{
     update_body,
 };
 
-/// How an update ended, as far as the token goes.
+/// How an update ended.
 enum Tried {
+    /// The IdP has what it was asked for, or what it put in its place.
+    Made,
     /// The token is not valid.
     NotAccepted,
-    /// Whatever came of it is settled.
-    Settled,
+    /// Not, or not as far as is known; the log has told why.
+    NotMade,
 }
 
 /// What is known of the answer to an update.
@@ -28,17 +30,17 @@ enum Answered {
 }
 
 impl Registrar {
-    /// Changes the registration at the IdP. A change that it does not let us make is told, and
-    /// is no reason to stop.
-    pub(super) async fn update(&self, drift: &Drift) -> Result<(), BootstrapError> {
-        match self.try_update(drift).await? {
-            Tried::Settled => Ok(()),
-            Tried::NotAccepted if !self.renew().await? => self.not_accepted().await,
-            Tried::NotAccepted => match self.try_update(drift).await? {
-                Tried::Settled => Ok(()),
-                Tried::NotAccepted => self.not_accepted().await,
-            },
+    /// Changes the registration at the IdP, and says whether that was done. A change that it
+    /// does not let us make is told, and is no reason to stop.
+    pub(super) async fn update(&self, drift: &Drift) -> Result<bool, BootstrapError> {
+        let mut tried = self.try_update(drift).await?;
+        if matches!(tried, Tried::NotAccepted) && self.renew().await? {
+            tried = self.try_update(drift).await?;
         }
+        if matches!(tried, Tried::NotAccepted) {
+            self.not_accepted().await?;
+        }
+        Ok(matches!(tried, Tried::Made))
     }
 
     async fn try_update(&self, drift: &Drift) -> Result<Tried, BootstrapError> {
@@ -53,7 +55,7 @@ impl Registrar {
                         "The registration could not be read ({what}), and an update might take \
                          away what others have added: it is left for the next start"
                     );
-                    return Ok(Tried::Settled);
+                    return Ok(Tried::NotMade);
                 }
                 Read::Nothing(what) => going_by_the_last_word(&what),
                 Read::NotOffered(status) => going_by_the_last_word(&format!("HTTP {status}")),
@@ -61,7 +63,7 @@ impl Registrar {
         }
         let state = self.app.ledger.state();
         let Some((registered, management)) = managed(state.registration.as_ref()) else {
-            return Ok(Tried::Settled);
+            return Ok(Tried::NotMade);
         };
         let desired = self.desired().metadata();
         let body = update_body(&desired, registered, idp.as_ref(), self.redirects());
@@ -89,7 +91,7 @@ impl Registrar {
             Err(error) if error.is_not_sent() => {
                 self.not_updated().await?;
                 tracing::warn!("{error}: the update is left for the next start");
-                Ok(Tried::Settled)
+                Ok(Tried::NotMade)
             }
             Err(error) => {
                 tracing::warn!(
@@ -127,6 +129,7 @@ impl Registrar {
             Managed::Is(information) if self.is_ours(&information) => {
                 self.take(&information, intended, drift).await?;
                 self.report_granted();
+                return Ok(Tried::Made);
             }
             // Success without a word can be no success: seeing is believing.
             Managed::Done => return self.confirm(intended, Answered::Success).await,
@@ -158,7 +161,7 @@ impl Registrar {
                 );
             }
         }
-        Ok(Tried::Settled)
+        Ok(Tried::NotMade)
     }
 
     fn is_ours(&self, information: &ClientInformation) -> bool {
@@ -178,7 +181,7 @@ impl Registrar {
             return Ok(());
         };
         match self.confirm(sent.clone(), Answered::Not).await? {
-            Tried::Settled => Ok(()),
+            Tried::Made | Tried::NotMade => Ok(()),
             Tried::NotAccepted if self.renew().await? => {
                 self.confirm(sent, Answered::Not).await?;
                 Ok(())
@@ -244,7 +247,7 @@ impl Registrar {
         if counts {
             self.report_granted();
         }
-        Ok(Tried::Settled)
+        Ok(if arrived { Tried::Made } else { Tried::NotMade })
     }
 
     /// An update whose outcome cannot be seen: a success is taken at its word, the rest is asked
@@ -264,13 +267,14 @@ impl Registrar {
             tracing::info!(
                 "Client updated, as the IdP says; it does not show what it has ({what})"
             );
+            Ok(Tried::Made)
         } else {
             tracing::warn!(
                 "Whether the update was made is not known ({what}): it is found out, or made \
                  again, at the next start"
             );
+            Ok(Tried::NotMade)
         }
-        Ok(Tried::Settled)
     }
 
     async fn not_updated(&self) -> Result<(), BootstrapError> {
