@@ -353,6 +353,23 @@ async fn a_dead_token_is_renewed_and_the_update_made_in_one_start() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_to_go_first_is_deleted_with_a_renewed_token() {
+    let world = World::new().await;
+    let wish = |env: Env| env.set("DCR_CLIENT_ID", "shop");
+    world.run(&wish(world.env_with_token())).await;
+    rotate_elsewhere(&world, "shop").await;
+    let replace = wish(world.env_with_token()).set("DCR_FORCE_REPLACE", "true");
+
+    let ended = Bff::serve(&replace).ended().await;
+    ended.fails(1, &["shop", "HTTP 401", "BOOTSTRAP_ADMIN_TOKEN"]);
+    world.run(&with_admin(&world, replace)).await;
+
+    assert_eq!(world.clients(), ["shop"]);
+    assert_eq!(world.received(Endpoint::Register).len(), 2);
+    assert_manageable(&world).await;
+}
+
+#[tokio::test]
 async fn patch_is_for_a_profile_and_after_a_405_alone() {
     let (on, status) = (UPDATE, 405);
     let profile = |env: Env| env.set("DCR_CLIENT_PROFILE", "code-flow-pkjwt");
