@@ -3,23 +3,31 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bff::cli::{Failure, Running, serve};
 use bff::clock::Clock;
-use bff::idp::{AdminClient, HttpClient, TokenWish};
+use bff::idp::{AdminClient, HttpClient, ServiceClient, TokenWish};
 use bff::jose::{Algorithm, SigningKey};
-use dev_idp::DevIdp;
-use serde_json::Value;
+use bff::keyring::KeyRing;
+use bff::secret::Secret;
+use dev_idp::{DevIdp, JwksCachePolicy};
+use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::events::Events;
-use crate::json;
 use crate::log::Message;
 use crate::panel;
 use crate::screen::{INDENT, Line, Screen, Style};
 use crate::stage::{self, Files, Settings};
 use crate::teller::{Teller, View};
+use crate::wire;
+
+/// Pause between two looks at the rotation.
+const LOOK: Duration = Duration::from_millis(20);
+/// Longest time that the rotation may take.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The demonstration under way.
 pub(crate) struct Story {
@@ -66,6 +74,7 @@ impl Story {
         self.mint_token(&idp).await?;
         let settings = self.serve_key(&idp).await?;
         self.bootstrap(View::BFF).await?;
+        self.rotate().await?;
         self.restart(&idp, settings).await?;
         let running = self.running.as_ref().context("bff is not running")?;
         panel::show(&mut self.teller.screen, running, &idp, &self.files)?;
@@ -130,7 +139,10 @@ impl Story {
         let listener = stage::idp_listener(self.teller.screen.is_watched()).await?;
         let builder = DevIdp::builder()
             .listener(listener)
-            .clients_file(self.files.clients());
+            .clients_file(self.files.clients())
+            .jwks_cache(JwksCachePolicy::RefetchOnMiss {
+                cooldown: Duration::ZERO,
+            });
         #[cfg(test)]
         let builder = builder.remember_secrets();
         let provider = builder.start().await.context("the IdP cannot start")?;
@@ -150,7 +162,7 @@ impl Story {
         let admin = AdminClient::new(
             HttpClient::new(None)?,
             idp.admin_base_url().parse()?,
-            bff::secret::Secret::new(idp.admin_token()),
+            Secret::new(idp.admin_token()),
         );
         let wish = TokenWish {
             label: Some("demo".to_owned()),
@@ -190,18 +202,59 @@ impl Story {
         let url = format!("http://{address}/.well-known/jwks.json");
         let answer = HttpClient::new(None)?.probe(&url).await?;
         let set: Value = serde_json::from_slice(answer.bytes())?;
-        let request = Line::indented(INDENT)
-            .with(Style::Faint, "you ─▶ bff")
-            .plain("  ")
-            .with(Style::Strong, "GET")
-            .plain(" /.well-known/jwks.json")
-            .with(Style::Faint, "  →  ")
-            .with(Style::Good, answer.status.to_string());
-        self.teller.screen.line(&request)?;
-        for line in json::lay_out(&set, Line::indented(INDENT + 4), self.teller.screen.width()) {
-            self.teller.screen.line(&line)?;
-        }
+        let screen = &mut self.teller.screen;
+        let request = "GET /.well-known/jwks.json";
+        wire::show_own(screen, request, &Value::Null, answer.status, &set)?;
         Ok(settings)
+    }
+
+    async fn rotate(&mut self) -> anyhow::Result<()> {
+        self.teller
+            .screen
+            .step(
+                "bff rotates its key",
+                "A new key is published, proven three times, and only then signs; the old one \
+                 stays published for what it has signed. A rotation that is due waits between \
+                 publishing and proving until every copy of the JWK Set is renewed, ten minutes \
+                 by default: mode \"now\" leaves out the wait, not the proof.",
+            )
+            .await?;
+        let running = self.running.as_ref().context("bff is not running")?;
+        let token = std::fs::read_to_string(self.files.admin_token())?;
+        let client = ServiceClient::new(
+            HttpClient::new(None)?,
+            running.address,
+            Secret::new(token.trim()),
+        );
+        let order = json!({"mode": "now"});
+        let answer = client.post("/admin/rotate", &order).await?;
+        let screen = &mut self.teller.screen;
+        wire::show_own(
+            screen,
+            "POST /admin/rotate",
+            &order,
+            answer.status,
+            &answer.body,
+        )?;
+        let rotator = &running.rotator;
+        let switched = async {
+            // What was promoted is watched for a while: that comes last.
+            while rotator.status().waiting_for != Some("probation") {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let switched = tokio::time::timeout(PATIENCE, switched);
+        let switched = self.teller.watch(View::BFF_IN_BRIEF, switched).await?;
+        switched.context("the rotation does not come to its end")?;
+
+        let state = running.app.ledger.state();
+        self.teller.screen.blank()?;
+        for (key, state) in state.ring.iter().flat_map(KeyRing::keys) {
+            self.teller
+                .screen
+                .fact(state.word(), key.jwk.kid.as_str())?;
+        }
+        Ok(())
     }
 
     async fn restart(&mut self, idp: &DevIdp, settings: Settings) -> anyhow::Result<()> {

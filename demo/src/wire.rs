@@ -51,7 +51,7 @@ pub(crate) fn show(
         screen.line(&one_line(fetch, caller))?;
     }
     let answer = Line::indented(INDENT).with(Style::Faint, arrow(exchange, caller, "◀─"));
-    screen.line(&with_status(answer.plain("  "), exchange))?;
+    screen.line(&with_status(answer.plain("  "), exchange.status))?;
     body(screen, &exchange.answer, answered)
 }
 
@@ -59,12 +59,48 @@ pub(crate) fn show(
 pub(crate) fn one_line(exchange: &Exchange, caller: &str) -> Line {
     let mut line = with_status(
         request_line(exchange, caller).with(Style::Faint, "  →  "),
-        exchange,
+        exchange.status,
     );
     if let Some(error) = exchange.answer.get("error").and_then(Value::as_str) {
         line.push(Style::Plain, format!(" {error}"));
     }
     line
+}
+
+/// Shows a request of the operator to `bff`, whole.
+pub(crate) fn show_own(
+    screen: &mut Screen,
+    request: &str,
+    sent: &Value,
+    status: u16,
+    answer: &Value,
+) -> io::Result<()> {
+    let (method, path) = request.split_once(' ').unwrap_or((request, ""));
+    screen.line(
+        &Line::indented(INDENT)
+            .with(Style::Faint, "you ─▶ bff")
+            .plain("  ")
+            .with(Style::Strong, method)
+            .plain(format!(" {path}")),
+    )?;
+    let answered = Line::indented(INDENT)
+        .with(Style::Faint, "you ◀─ bff")
+        .plain("  ");
+    let bodies = [
+        (sent, None),
+        (answer, Some(with_status(answered, Some(status)))),
+    ];
+    for (body, line) in bodies {
+        if let Some(line) = line {
+            screen.line(&line)?;
+        }
+        if !body.is_null() {
+            for line in json::lay_out(body, Line::indented(BODY), screen.width()) {
+                screen.line(&line)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The members of a request and of its answer that tell what happens.
@@ -114,8 +150,8 @@ fn arrow(exchange: &Exchange, caller: &str, arrow: &str) -> String {
     }
 }
 
-fn with_status(line: Line, exchange: &Exchange) -> Line {
-    let Some(status) = exchange.status else {
+fn with_status(line: Line, status: Option<u16>) -> Line {
+    let Some(status) = status else {
         return line.with(Style::Bad, "no answer");
     };
     let reason = StatusCode::from_u16(status)

@@ -18,13 +18,17 @@ fn it_tells_the_whole_story_and_leaves_nothing_behind() {
     assert_eq!(complaints, "");
     for essential in [
         "POST /api/admin/dcr/initial-access-tokens",
-        "GET /.well-known/jwks.json  →  200",
+        "GET /.well-known/jwks.json",
         "POST /api/oidc/dcr/register",
         "201 Created",
         "Client registered: demo-app",
         "remove DCR_IAT",
         "\"registration_access_token\": \"***\"",
         "\"error\": \"invalid_grant\"",
+        "POST /admin/rotate",
+        "202 Accepted",
+        "signs from now on",
+        "previous",
         "outcome     accepted",
         "writes      0 sent",
         "/.well-known/jwks.json",
