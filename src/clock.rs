@@ -13,9 +13,13 @@ use jiff::Timestamp;
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The clock of this machine.
+    /// The clock of this machine, in whole seconds: that is how often anything changes here, and
+    /// how people read it.
     pub fn system() -> Self {
-        Self::new(Timestamp::now)
+        Self::new(|| {
+            let now = Timestamp::now();
+            Timestamp::from_second(now.as_second()).unwrap_or(now)
+        })
     }
 
     /// A clock that asks `now` each time.

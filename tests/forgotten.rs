@@ -35,7 +35,7 @@ async fn an_idp_that_forgot_us_is_named_and_a_fresh_token_registers_anew() {
     for env in [world.env(), world.env(), admin] {
         let ended = Bff::serve(&env).ended().await;
         ended.fails(
-            1,
+            77,
             &[&old, "knows neither client", "bff mint-iat", "DCR_IAT"],
         );
     }
@@ -64,7 +64,7 @@ async fn an_idp_that_restarts_with_its_memory_lost_has_forgotten_us() {
 
     let ended = Bff::serve(&world.env()).ended().await;
 
-    ended.fails(1, &[&old, "knows neither client"]);
+    ended.fails(77, &[&old, "knows neither client"]);
     assert_eq!(world.writes().len(), 0);
     world.run(&world.env_with_token()).await;
     assert_eq!(world.clients(), [world.client_id()]);
@@ -85,7 +85,7 @@ async fn a_memory_that_comes_back_needs_no_new_client() {
     let on = Endpoint::Management;
     world.idp.faults().set(Fault::Status { on, status });
     let ended = Bff::serve(&world.env()).ended().await;
-    ended.fails(1, &["knows neither client"]);
+    ended.fails(77, &["knows neither client"]);
     world.idp.faults().clear();
 
     world.run(&world.env()).await;
@@ -177,7 +177,7 @@ async fn a_backup_from_before_a_replacement_leads_to_no_third_client() {
 
     let ended = Bff::serve(&world.env()).ended().await;
 
-    ended.fails(1, &[&first, "knows neither client", "bff mint-iat"]);
+    ended.fails(77, &[&first, "knows neither client", "bff mint-iat"]);
     assert_eq!(world.clients(), [second]);
 }
 

@@ -40,7 +40,11 @@ async fn one_changed_redirect_uri_is_one_complete_update() {
     expected["redirect_uris"] = json!(["https://app.example/new"]);
     assert_eq!(update.request, expected);
     assert_eq!(redirects(&world), ["https://app.example/new"]);
-    assert!(ended.stderr.contains("Client updated: changed in redirect_uris"));
+    assert!(
+        ended
+            .stderr
+            .contains("Client updated: changed in redirect_uris")
+    );
     assert_eq!(world.writes().len(), 2);
     assert_eq!(world.clients(), [client_id]);
 }

@@ -426,7 +426,7 @@ async fn a_client_that_the_idp_lost_is_reported_and_replaced_by_a_fresh_token_al
 
     for _ in 0..2 {
         let ended = Bff::serve(&world.env()).ended().await;
-        ended.fails(1, &[&old, "any more", "bff mint-iat", "DCR_IAT"]);
+        ended.fails(77, &[&old, "any more", "bff mint-iat", "DCR_IAT"]);
         assert_eq!(world.received(REGISTER).len(), 1);
     }
 

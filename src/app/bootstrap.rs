@@ -148,9 +148,9 @@ impl BootstrapError {
                 RefusedBecause::RateLimit => Class::Unavailable,
                 _ => Class::Configuration,
             },
-            Self::Rejected { .. } | Self::Mint(AdminError::NotAccepted { .. }) => {
-                Class::NotAccepted
-            }
+            Self::Rejected { .. }
+            | Self::Mint(AdminError::NotAccepted { .. })
+            | Self::Plan(Reason::ClientGone { .. }) => Class::NotAccepted,
             Self::Mint(AdminError::Unreachable(_)) => Class::Unavailable,
             Self::AlgorithmNotOffered { .. }
             | Self::Client(_)

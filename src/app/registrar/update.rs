@@ -296,7 +296,7 @@ impl Registrar {
         } else {
             format!("changed in {}", drift.members().join(", "))
         };
-        tracing::info!("Client updated: {detail}");
+        let noted = detail.clone();
         self.app
             .ledger
             .update(|state| {
@@ -307,10 +307,11 @@ impl Registrar {
                     registered.unmanageable = None;
                     registered.sent = sent;
                     let client_id = Some(registered.client_id.as_str());
-                    state.journal.add(now, Event::Updated, client_id, detail);
+                    state.journal.add(now, Event::Updated, client_id, noted);
                 }
             })
             .await?;
+        tracing::info!("Client updated: {detail}");
         Ok(())
     }
 
