@@ -12,6 +12,7 @@ pub use record::Retired;
 pub use ring::InvalidRing;
 pub use ring::KeyRing;
 pub use ring::NoRoom;
+pub use ring::NotPublished;
 pub use ring::Prepublished;
 pub use ring::Ring;
 pub use ring::Steady;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{App, KeysError, Registrar};
 use crate::jose::{Algorithm, Kid, MakeKeyError};
-use crate::keyring::{KeyRing, NoRoom, RotationPolicy};
+use crate::keyring::{KeyRing, NoRoom, NotPublished, RotationPolicy};
 use crate::oauth::AssertionClaims;
 use crate::store::CommitError;
 
@@ -109,6 +109,9 @@ pub enum RotateError {
     /// The new key could not be made.
     #[error("the new key cannot be made")]
     Make(#[from] MakeKeyError),
+    /// The key is not new.
+    #[error("key `{0}` is in the JWK Set or has left it, and is never used again")]
+    Known(Kid),
     /// The set is full.
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
@@ -122,6 +125,15 @@ pub enum RotateError {
     },
 }
 
+impl From<NotPublished> for RotateError {
+    fn from(error: NotPublished) -> Self {
+        match error {
+            NotPublished::Known(kid) => Self::Known(kid),
+            NotPublished::NoRoom(error) => Self::NoRoom(error),
+        }
+    }
+}
+
 impl RotateError {
     /// What an operator can do now.
     pub fn hint(&self) -> &'static str {
@@ -129,6 +141,7 @@ impl RotateError {
             Self::Commit(error) => error.hint(),
             Self::Keys(error) => error.hint(),
             Self::Make(_) => "see that the machine has memory and /dev/urandom",
+            Self::Known(_) => "rotate without a key of your own, and one is made",
             Self::NoRoom(_) => "wait, or raise BFF_JWK_MAX_KEYS and restart",
             Self::UnderWay { .. } => "`bff rotate` shows where it stands; wait for it",
         }

@@ -137,7 +137,9 @@ fn parse(body: &Bytes) -> Result<Order, Problem> {
 
 fn refused(error: &RotateError) -> Problem {
     let status = match error {
-        RotateError::NoRoom(_) | RotateError::UnderWay { .. } => StatusCode::CONFLICT,
+        RotateError::Known(_) | RotateError::NoRoom(_) | RotateError::UnderWay { .. } => {
+            StatusCode::CONFLICT
+        }
         RotateError::Make(_) => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };

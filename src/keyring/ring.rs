@@ -76,7 +76,19 @@ pub struct NoRoom {
     pub until: Timestamp,
 }
 
-/// A ring that breaks its own rules: two keys of one name, or one key under two names.
+/// Why a key does not come into the ring.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NotPublished {
+    /// It is in the ring, or was: neither a key nor its name comes back.
+    #[error("key `{0}` is in the JWK Set or has left it, and is never used again")]
+    Known(Kid),
+    /// The set is full.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+}
+
+/// A ring that breaks its own rules: two keys of one name, one key under two names, or one that
+/// has left the set and is in it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("two keys of the ring share the key ID or the key `{0}`")]
 pub struct InvalidRing(Kid);
@@ -129,18 +141,20 @@ impl Ring<Steady> {
     ///
     /// # Errors
     ///
-    /// [`NoRoom`]; nothing has changed then.
+    /// [`NotPublished`]; nothing has changed then.
     pub fn prepublish(
         self,
         next: PublicJwk,
         hurried: bool,
         now: Timestamp,
         policy: &RotationPolicy,
-    ) -> Result<Ring<Prepublished>, NoRoom> {
-        let mut keys = self.keys;
-        while keys.previous.len() + 2 > policy.max_keys {
-            keys.drop_oldest(now, policy)?;
+    ) -> Result<Ring<Prepublished>, NotPublished> {
+        let ring = KeyRing::from(self);
+        if ring.knows(&next) {
+            return Err(NotPublished::Known(next.kid));
         }
+        let mut keys = ring.into_keys();
+        keys.make_room(now, policy)?;
         Ok(Ring {
             keys,
             phase: Prepublished {
@@ -148,6 +162,15 @@ impl Ring<Steady> {
                 hurried,
             },
         })
+    }
+
+    /// Whether one more key can be published.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`].
+    pub fn has_room(&self, now: Timestamp, policy: &RotationPolicy) -> Result<(), NoRoom> {
+        self.keys.clone().make_room(now, policy)
     }
 
     /// Takes the keys out of the set whose time has come. Says which.
@@ -302,6 +325,13 @@ impl<Phase> Ring<Phase> {
 }
 
 impl Keys {
+    fn make_room(&mut self, now: Timestamp, policy: &RotationPolicy) -> Result<(), NoRoom> {
+        while self.previous.len() + 2 > policy.max_keys {
+            self.drop_oldest(now, policy)?;
+        }
+        Ok(())
+    }
+
     fn drop_oldest(&mut self, now: Timestamp, policy: &RotationPolicy) -> Result<(), NoRoom> {
         let published = self.previous.len() + 1;
         let Some(oldest) = self.previous.first() else {
@@ -418,6 +448,13 @@ impl KeyRing {
         }
     }
 
+    fn into_keys(self) -> Keys {
+        match self {
+            Self::Steady(ring) => ring.keys,
+            Self::Prepublished(ring) => ring.keys,
+        }
+    }
+
     fn common(&self) -> &Keys {
         match self {
             Self::Steady(ring) => &ring.keys,
@@ -478,7 +515,10 @@ impl TryFrom<Members> for KeyRing {
                 },
             }),
         };
-        let (mut names, mut thumbprints) = (HashSet::new(), HashSet::new());
+        let gone = ring.retired().iter();
+        let (mut names, mut thumbprints): (HashSet<&Kid>, HashSet<String>) = gone
+            .map(|retired| (&retired.kid, retired.thumbprint.clone()))
+            .unzip();
         for jwk in ring.published() {
             if !names.insert(&jwk.kid) || !thumbprints.insert(jwk.key.thumbprint()) {
                 return Err(InvalidRing(jwk.kid.clone()));
@@ -591,10 +631,10 @@ mod tests {
         let error = promoted().prepublish(jwk(), false, at(701), &policy);
         assert_eq!(
             error.unwrap_err(),
-            NoRoom {
+            NotPublished::NoRoom(NoRoom {
                 published: 2,
                 until: safe,
-            }
+            })
         );
 
         let ring = promoted().prepublish(jwk(), false, safe, &policy).unwrap();

@@ -16,7 +16,7 @@ impl Rotator {
         live: &mut Live,
     ) -> Result<(), RotateError> {
         // What is not possible is said before a key is made for it.
-        self.prepare(hurried)?;
+        self.prepare()?;
         let key = match key {
             Some(key) => key,
             None => self.make(alg).await?,
@@ -25,17 +25,25 @@ impl Rotator {
         self.app.keys.add(&self.app.ledger, key).await?;
         let now = self.app.clock.now();
         let (policy, detail) = (self.policy, format!("key `{kid}` ({}) made", jwk.alg));
+        let mut refused = None;
         self.app
             .ledger
             .update(|state| {
-                if let Some(KeyRing::Steady(ring)) = &state.ring
-                    && let Ok(ring) = ring.clone().prepublish(jwk, hurried, now, &policy)
-                {
-                    state.ring = Some(ring.into());
-                    state.journal.add(now, Event::KeyCreated, None, detail);
+                let Some(KeyRing::Steady(ring)) = &state.ring else {
+                    return;
+                };
+                match ring.clone().prepublish(jwk, hurried, now, &policy) {
+                    Ok(ring) => {
+                        state.ring = Some(ring.into());
+                        state.journal.add(now, Event::KeyCreated, None, detail);
+                    }
+                    Err(error) => refused = Some(error),
                 }
             })
             .await?;
+        if let Some(error) = refused {
+            return Err(error.into());
+        }
         *live = Live {
             begin_not_before: live.begin_not_before,
             ..Live::default()
@@ -105,7 +113,7 @@ impl Rotator {
         Ok(status)
     }
 
-    fn prepare(&self, hurried: bool) -> Result<(), RotateError> {
+    fn prepare(&self) -> Result<(), RotateError> {
         let now = self.app.clock.now();
         match self.app.ledger.state().ring.clone() {
             Some(KeyRing::Prepublished(ring)) => {
@@ -117,11 +125,7 @@ impl Rotator {
                         .map(Result::unwrap_or_default),
                 })
             }
-            Some(KeyRing::Steady(ring)) => {
-                let stand_in = ring.current().jwk.clone();
-                ring.prepublish(stand_in, hurried, now, &self.policy)?;
-                Ok(())
-            }
+            Some(KeyRing::Steady(ring)) => Ok(ring.has_room(now, &self.policy)?),
             None => Ok(()),
         }
     }
