@@ -1,5 +1,6 @@
 //! Client assertions (RFC 7523 §3, as updated by RFC 10070).
 
+use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -60,9 +61,18 @@ pub(crate) async fn authenticate(
 
     let keys = provider
         .jwks
-        .keys(&client, kid, provider.now(), &provider.journal)
+        .keys(
+            context.node,
+            &client,
+            kid,
+            provider.now(),
+            &provider.journal,
+        )
         .await
         .map_err(|error| refuse(format!("the JWK Set cannot be fetched: {error}")))?;
+    if keys.len() > 1 && context.suffers(&Fault::RefuseSeveralKeys) {
+        return Err(Refusal::of_status(StatusCode::INTERNAL_SERVER_ERROR, true));
+    }
     let Some(key) = jwk::choose(&keys, kid, alg) else {
         return Err(refuse(format!("the JWK Set has no one {alg} key {kid}")));
     };

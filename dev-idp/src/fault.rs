@@ -93,6 +93,9 @@ pub enum Fault {
     ManagementUriWithQuery,
     /// `jwks_uri` is refused, as by a provider that may not reach private addresses.
     RefuseJwksUri,
+    /// Where the JWK Set holds several keys, a client assertion is answered 500, whichever of them
+    /// made it.
+    RefuseSeveralKeys,
     /// A client assertion with the issuer as its audience is refused.
     RefuseIssuerAudience,
     /// A client assertion with an endpoint as its audience is refused.
@@ -139,7 +142,7 @@ impl Fault {
             Self::BareManagementAnswers => {
                 actual.describes_client() && actual != Endpoint::Register
             }
-            Self::RefuseIssuerAudience | Self::RefuseEndpointAudience => {
+            Self::RefuseSeveralKeys | Self::RefuseIssuerAudience | Self::RefuseEndpointAudience => {
                 matches!(actual, Endpoint::Token | Endpoint::Par)
             }
             Self::WrongIssuer { .. } => actual == Endpoint::Discovery,

@@ -17,6 +17,7 @@ use tower::ServiceExt as _;
 
 use crate::exchange::Exchange;
 use crate::fault::{Endpoint, Fault};
+use crate::jwks_cache::Node;
 use crate::provider::{Context, Provider};
 use crate::refusal::{Note, Refusal};
 
@@ -40,13 +41,14 @@ impl std::error::Error for Dropped {}
 /// Answers one request, and records it before the caller can see the answer.
 pub(crate) async fn answer(
     provider: Arc<Provider>,
+    node: Node,
     router: Router,
     request: Request<Body>,
 ) -> Result<Response, Dropped> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_REQUEST).await;
     let endpoint = Endpoint::of(&parts.method, parts.uri.path());
-    let context = Arc::new(take_faults(&provider, endpoint));
+    let context = Arc::new(take_faults(&provider, node, endpoint));
     let faults = &context.faults;
     let at = provider.now();
     let octets = body.as_deref().unwrap_or_default();
@@ -98,7 +100,7 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
-fn take_faults(provider: &Provider, endpoint: Endpoint) -> Context {
+fn take_faults(provider: &Provider, node: Node, endpoint: Endpoint) -> Context {
     let faults = provider.faults.take(endpoint);
     let mut now = provider.now();
     for fault in &faults {
@@ -118,6 +120,7 @@ fn take_faults(provider: &Provider, endpoint: Endpoint) -> Context {
     Context {
         endpoint,
         faults,
+        node,
         now,
     }
 }

@@ -84,12 +84,15 @@ impl fmt::Display for FetchError {
     }
 }
 
-/// Fetches JWK Sets and remembers them by client.
+/// Which of the provider's nodes serves a connection; each remembers for itself.
+pub(crate) type Node = usize;
+
+/// Fetches JWK Sets and remembers them by node and client.
 #[derive(Debug)]
 pub(crate) struct JwksCache {
     policy: JwksCachePolicy,
     http: reqwest::Client,
-    sets: Mutex<HashMap<String, Cached>>,
+    sets: Mutex<HashMap<(Node, String), Cached>>,
 }
 
 #[derive(Clone, Debug)]
@@ -118,9 +121,10 @@ impl JwksCache {
         })
     }
 
-    /// The keys of `client` in which to look for `kid`.
+    /// The keys of `client` in which `node` looks for `kid`.
     pub(crate) async fn keys(
         &self,
+        node: Node,
         client: &Client,
         kid: &str,
         now: Timestamp,
@@ -134,12 +138,13 @@ impl JwksCache {
         let Some(uri) = client.text("jwks_uri") else {
             return Err(FetchError("the client has no keys".to_owned()));
         };
-        let cached = self.lock().get(&client.client_id).cloned();
+        let at = (node, client.client_id.clone());
+        let cached = self.lock().get(&at).cloned();
         if let Some(cached) = cached.filter(|cached| self.usable(cached, kid, now)) {
             return Ok(cached.keys);
         }
         let (keys, max_age) = self.fetch(uri, now, journal).await?;
-        self.remember(&client.client_id, &keys, max_age, now);
+        self.remember(at, &keys, max_age, now);
         Ok(keys)
     }
 
@@ -159,10 +164,10 @@ impl JwksCache {
         }
     }
 
-    /// Remembers a set that was just fetched.
+    /// Remembers a set that was just fetched, at one node for one client.
     pub(crate) fn remember(
         &self,
-        client_id: &str,
+        at: (Node, String),
         keys: &Arc<Vec<Value>>,
         max_age: Duration,
         now: Timestamp,
@@ -178,12 +183,12 @@ impl JwksCache {
             fetched_at: now,
             fresh_until: after(now, lifetime),
         };
-        self.lock().insert(client_id.to_owned(), cached);
+        self.lock().insert(at, cached);
     }
 
-    /// Forgets the set of a client whose registration changed.
+    /// Forgets the set of a client whose registration changed, at every node.
     pub(crate) fn forget(&self, client_id: &str) {
-        self.lock().remove(client_id);
+        self.lock().retain(|(_, of), _| of != client_id);
     }
 
     pub(crate) fn clear(&self) {
@@ -232,7 +237,7 @@ impl JwksCache {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Cached>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Node, String), Cached>> {
         self.sets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -68,6 +69,9 @@ struct Serve {
     /// Cache of JWK Sets: none, fixed:SECONDS, honour-max-age[:MIN], refetch-on-miss[:COOLDOWN].
     #[arg(long, default_value = "refetch-on-miss", value_name = "POLICY")]
     jwks_cache: JwksCachePolicy,
+    /// How many nodes take the connections in turn, each with a cache of its own.
+    #[arg(long, default_value = "1", value_name = "NUMBER")]
+    nodes: NonZero<usize>,
     /// Audience of client assertions: any, issuer, endpoint.
     #[arg(long, default_value = "any", value_name = "POLICY")]
     audience: AudiencePolicy,
@@ -93,6 +97,7 @@ async fn serve(options: Serve) -> anyhow::Result<()> {
     let mut builder = DevIdp::builder()
         .listen(options.listen)
         .jwks_cache(options.jwks_cache)
+        .nodes(options.nodes)
         .audience(options.audience);
     if options.container {
         builder = builder.reach(Reach::Container);

@@ -16,7 +16,7 @@ use crate::exchange::Journal;
 use crate::fault::{Endpoint, Fault, Faults};
 use crate::initial_access::InitialAccessTokens;
 use crate::jwk;
-use crate::jwks_cache::{JwksCache, JwksCachePolicy};
+use crate::jwks_cache::{JwksCache, JwksCachePolicy, Node};
 use crate::token;
 
 /// Path of the issuer.
@@ -185,6 +185,8 @@ impl fmt::Debug for Provider {
 pub(crate) struct Context {
     pub(crate) endpoint: Endpoint,
     pub(crate) faults: Vec<Fault>,
+    /// The node that serves the request.
+    pub(crate) node: Node,
     /// The provider's clock, with the skew of a fault.
     pub(crate) now: Timestamp,
 }

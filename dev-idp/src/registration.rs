@@ -69,9 +69,12 @@ pub(crate) async fn register(
         }
     }
     if let Some((keys, max_age)) = fetched {
-        provider
-            .jwks
-            .remember(&client.client_id, &keys, max_age, provider.now());
+        provider.jwks.remember(
+            (context.node, client.client_id.clone()),
+            &keys,
+            max_age,
+            provider.now(),
+        );
     }
     let status = if context.suffers(&Fault::OkInsteadOfCreated) {
         StatusCode::OK

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::front::{self, Dropped};
+use crate::jwks_cache::Node;
 use crate::provider::Provider;
 
 /// Longest time for a request's headers.
@@ -69,7 +71,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves `router` on `listener` until stopped or dropped.
+    /// Serves `router` on `listener` until stopped or dropped, as `nodes` nodes that take the
+    /// connections in turn.
     ///
     /// # Errors
     ///
@@ -78,6 +81,7 @@ impl Server {
         listener: TcpListener,
         provider: Arc<Provider>,
         router: Router,
+        nodes: NonZero<Node>,
     ) -> io::Result<Self> {
         let server = Self {
             address: listener.local_addr()?,
@@ -89,7 +93,7 @@ impl Server {
         let stop = server.stop.clone();
         let kill = server.kill.clone();
         server.tasks.spawn(async move {
-            loop {
+            for node in (0..nodes.get()).cycle() {
                 let stream = tokio::select! {
                     () = stop.cancelled() => break,
                     accepted = listener.accept() => accepted,
@@ -98,6 +102,7 @@ impl Server {
                     Ok((stream, _)) => {
                         let connection = Connection {
                             provider: Arc::clone(&provider),
+                            node,
                             router: router.clone(),
                             tasks: tasks.clone(),
                             stop: stop.clone(),
@@ -136,6 +141,7 @@ impl Drop for Server {
 
 struct Connection {
     provider: Arc<Provider>,
+    node: Node,
     router: Router,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -148,6 +154,7 @@ impl Connection {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let answer = front::answer(
                 Arc::clone(&self.provider),
+                self.node,
                 self.router.clone(),
                 request.map(Body::new),
             );

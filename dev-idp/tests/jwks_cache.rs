@@ -8,12 +8,13 @@
 
 mod support;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use dev_idp::{DevIdp, JwksCachePolicy};
+use dev_idp::{Builder, DevIdp, Fault, JwksCachePolicy};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -29,12 +30,15 @@ struct Timed {
 
 impl Timed {
     async fn with(policy: JwksCachePolicy) -> Self {
+        Self::on(DevIdp::builder().jwks_cache(policy)).await
+    }
+
+    async fn on(builder: Builder) -> Self {
         let start = Timestamp::now();
         let seconds = Arc::new(AtomicI64::new(0));
         let passed = Arc::clone(&seconds);
         let clock = move || start + SignedDuration::from_secs(passed.load(Ordering::Relaxed));
-        let builder = DevIdp::builder().jwks_cache(policy).clock(clock);
-        let world = World::with(builder).await;
+        let world = World::with(builder.clock(clock)).await;
         let client = world.register().await;
         Self {
             world,
@@ -49,10 +53,13 @@ impl Timed {
     }
 
     async fn accepts(&self, key: &Key) -> bool {
+        self.proves(key).await.is(400, "invalid_grant")
+    }
+
+    async fn proves(&self, key: &Key) -> Outcome {
         let now = self.start + SignedDuration::from_secs(self.seconds.load(Ordering::Relaxed));
         let claims = self.world.claims_at(&self.client.client_id, now);
-        let outcome: Outcome = self.world.prove_with(&key.assertion(&claims)).await;
-        outcome.is(400, "invalid_grant")
+        self.world.prove_with(&key.assertion(&claims)).await
     }
 
     fn fetches(&self) -> usize {
@@ -140,6 +147,45 @@ async fn a_failed_fetch_of_an_expired_set_authenticates_nobody() {
 
     assert!(!timed.accepts(&timed.world.key).await);
     assert_eq!(timed.world.idp.fetches().pop().unwrap().status, Some(302));
+}
+
+#[tokio::test]
+async fn nodes_take_the_connections_in_turn_and_remember_each_for_itself() {
+    let min = Duration::from_mins(1);
+    let builder = DevIdp::builder()
+        .jwks_cache(JwksCachePolicy::HonourMaxAge { min })
+        .nodes(NonZero::new(2).unwrap());
+    let timed = Timed::on(builder).await;
+    let next = Key::new("k2");
+    // One node has fetched the set to register the client; now the other one does too.
+    assert!(timed.accepts(&timed.world.key).await);
+    assert!(timed.accepts(&timed.world.key).await);
+    assert_eq!(timed.fetches(), 2);
+    timed.world.publish(&[&timed.world.key, &next]);
+
+    for _ in 0..4 {
+        assert!(!timed.accepts(&next).await);
+    }
+    timed.pass(300);
+    for _ in 0..4 {
+        assert!(timed.accepts(&next).await);
+    }
+
+    assert_eq!(timed.fetches(), 4, "one each");
+}
+
+#[tokio::test]
+async fn a_provider_that_cannot_choose_between_two_keys_fails_with_both() {
+    let timed = Timed::with(JwksCachePolicy::NoCache).await;
+    timed.world.idp.faults().set(Fault::RefuseSeveralKeys);
+    assert!(timed.accepts(&timed.world.key).await);
+    let next = Key::new("k2");
+    timed.world.publish(&[&timed.world.key, &next]);
+
+    for key in [&timed.world.key, &next] {
+        let outcome = timed.proves(key).await;
+        assert!(outcome.is(500, "temporarily_unavailable"));
+    }
 }
 
 #[test]

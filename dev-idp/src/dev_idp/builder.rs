@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub struct Builder {
     admin_token: Option<String>,
     initial_tokens: Vec<String>,
     jwks_cache: JwksCachePolicy,
+    nodes: NonZero<usize>,
     audience: AudiencePolicy,
     now: Now,
     remember_secrets: bool,
@@ -51,6 +53,7 @@ impl Builder {
             admin_token: None,
             initial_tokens: Vec::new(),
             jwks_cache: JwksCachePolicy::default(),
+            nodes: NonZero::<usize>::MIN,
             audience: AudiencePolicy::default(),
             now: Box::new(Timestamp::now),
             remember_secrets: false,
@@ -120,6 +123,14 @@ impl Builder {
         self
     }
 
+    /// How many nodes it is made of: they take the connections in turn, and each remembers the
+    /// clients' JWK Sets for itself.
+    #[must_use]
+    pub fn nodes(mut self, nodes: NonZero<usize>) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
     /// Which audience of a client assertion it accepts.
     #[must_use]
     pub fn audience(mut self, policy: AudiencePolicy) -> Self {
@@ -181,7 +192,7 @@ impl Builder {
             provider.registry().initial.insert(token, grant);
         }
         let router = routes::router(Arc::clone(&provider));
-        let server = Server::start(listener, Arc::clone(&provider), router)?;
+        let server = Server::start(listener, Arc::clone(&provider), router, self.nodes)?;
         Ok(DevIdp { provider, server })
     }
 }

@@ -184,9 +184,12 @@ async fn change(
     commit(provider, &client)?;
     provider.jwks.forget(&client.client_id);
     if let Some((keys, max_age)) = fetched {
-        provider
-            .jwks
-            .remember(&client.client_id, &keys, max_age, provider.now());
+        provider.jwks.remember(
+            (context.node, client.client_id.clone()),
+            &keys,
+            max_age,
+            provider.now(),
+        );
     }
     Ok(describe(provider, context, &client, &rat, StatusCode::OK))
 }

@@ -315,6 +315,8 @@ pub(crate) fn http() -> reqwest::Client {
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(10))
+        // Each request meets the next of several nodes.
+        .pool_max_idle_per_host(0)
         .build()
         .unwrap()
 }
