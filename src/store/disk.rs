@@ -148,8 +148,8 @@ pub trait Held: fmt::Debug + Send + Sync {}
 pub(super) enum ReplaceError {
     /// As it was.
     Before(io::Error),
-    /// Replaced, but perhaps not for good.
-    After(io::Error),
+    /// As it was, or replaced, and then perhaps not for good.
+    Unclear(io::Error),
 }
 
 /// Replaces `path` by `contents` so that after a crash it is the old file or the new one, and
@@ -161,16 +161,20 @@ pub(super) fn replace(
     mode: u32,
 ) -> Result<(), ReplaceError> {
     let temporary = temporary(path).map_err(ReplaceError::Before)?;
-    write_new(disk, &temporary, contents, mode)
-        .and_then(|()| disk.rename(&temporary, path))
-        .map_err(|error| {
-            // What cannot be removed now is swept at the next start.
-            drop(disk.remove(&temporary));
-            ReplaceError::Before(error)
-        })?;
+    // What cannot be removed now is swept at the next start.
+    let tidy = || drop(disk.remove(&temporary));
+    write_new(disk, &temporary, contents, mode).map_err(|error| {
+        tidy();
+        ReplaceError::Before(error)
+    })?;
+    // A file system on a network can rename and say that it did not.
+    disk.rename(&temporary, path).map_err(|error| {
+        tidy();
+        ReplaceError::Unclear(error)
+    })?;
     // The rename itself is durable only once its directory is.
     disk.sync_directory(directory(path))
-        .map_err(ReplaceError::After)
+        .map_err(ReplaceError::Unclear)
 }
 
 /// Creates `path` with `contents`, whole or not at all.
@@ -183,7 +187,7 @@ pub(super) fn create(disk: &dyn Disk, path: &Path, contents: &[u8], mode: u32) -
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     replace(disk, path, contents, mode).map_err(|error| match error {
-        ReplaceError::Before(error) | ReplaceError::After(error) => error,
+        ReplaceError::Before(error) | ReplaceError::Unclear(error) => error,
     })
 }
 
@@ -199,6 +203,12 @@ pub(super) fn link(disk: &dyn Disk, path: &Path, target: &Path) -> io::Result<()
     disk.sync_directory(directory(path))
 }
 
+/// Makes a file durable that another process has written, perhaps in its last moment.
+pub(super) fn settle(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    disk.open(path)?.sync()?;
+    disk.sync_directory(directory(path))
+}
+
 /// Creates a directory for its owner alone, and those above it, unless it is there.
 pub(super) fn create_directory(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     if disk.is_directory(path) {
@@ -209,8 +219,38 @@ pub(super) fn create_directory(disk: &dyn Disk, path: &Path) -> io::Result<()> {
             create_directory(disk, directory(path))?;
             disk.create_directory(path)
         }
+        Err(_) if disk.is_directory(path) => Ok(()),
         result => result,
     }
+}
+
+/// Makes the names of a directory and of those above it durable: a file is no safer than the
+/// directory it lies in.
+pub(super) fn anchor(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let mut path = path;
+    loop {
+        let above = directory(path);
+        match disk.sync_directory(above) {
+            // Where we can make nothing, we have made nothing.
+            Err(error) if is_not_ours(&error) => return Ok(()),
+            result => result?,
+        }
+        if above == Path::new(".") || above.parent().is_none() {
+            return Ok(());
+        }
+        path = above;
+    }
+}
+
+/// Whether an error says that this file system, or this place in it, is not ours to change.
+pub(super) fn is_not_ours(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::Unsupported
+    )
 }
 
 /// Removes what an interrupted [`replace`] left behind.

@@ -107,6 +107,14 @@ impl FileStore {
             Lock::Held(lock) => lock,
             Lock::Taken(owner) => return Err(OpenError::Locked { path, owner }),
         };
+        // A document that an earlier process left behind in its last moment is acted upon from
+        // here on, so it has to stay.
+        disk.sync_directory(state).map_err(unusable(state))?;
+        if is_first_start(disk.as_ref(), state).map_err(unusable(state))? {
+            for directory in [state, keys] {
+                disk::anchor(disk.as_ref(), directory).map_err(unusable(directory))?;
+            }
+        }
         for directory in [state, keys] {
             match disk::sweep(disk.as_ref(), directory) {
                 Ok(swept) => {
@@ -162,7 +170,12 @@ impl FileStore {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match self.disk.read(&path) {
-                    Ok(text) if text == pem => Ok(()),
+                    Ok(text) if text == pem => match disk::settle(self.disk.as_ref(), &path) {
+                        Err(source) if !disk::is_not_ours(&source) => {
+                            Err(KeyFileError::Unwritable { path, source })
+                        }
+                        _ => Ok(()),
+                    },
                     Ok(_) => Err(KeyFileError::Exists { path }),
                     Err(source) => Err(KeyFileError::Unreadable { path, source }),
                 }
@@ -226,14 +239,14 @@ impl Store for FileStore {
             let old = encode(&loaded.state, base).map_err(|error| not_committed(error.into()))?;
             self.replace(&self.state.join(PREVIOUS), &old)
                 .map_err(|error| {
-                    let (ReplaceError::Before(source) | ReplaceError::After(source)) = error;
+                    let (ReplaceError::Before(source) | ReplaceError::Unclear(source)) = error;
                     not_committed(source)
                 })?;
         }
         match self.replace(&path, &text) {
             Ok(()) => Ok(rev),
             Err(ReplaceError::Before(source)) => Err(not_committed(source)),
-            Err(ReplaceError::After(source)) => Err(CommitError::Unknown { path, source }),
+            Err(ReplaceError::Unclear(source)) => Err(CommitError::Unknown { path, source }),
         }
     }
 
@@ -313,9 +326,14 @@ pub fn write_private_file(path: &Path, contents: &Secret) -> io::Result<()> {
 /// Any I/O error.
 pub fn write_public_file(path: &Path, contents: &[u8]) -> io::Result<()> {
     disk::replace(&HostDisk, path, contents, PUBLIC).map_err(|error| {
-        let (ReplaceError::Before(error) | ReplaceError::After(error)) = error;
+        let (ReplaceError::Before(error) | ReplaceError::Unclear(error)) = error;
         error
     })
+}
+
+/// Whether nothing has been committed yet.
+fn is_first_start(disk: &dyn Disk, state: &Path) -> io::Result<bool> {
+    Ok(!disk.exists(&state.join(CURRENT))? && !disk.exists(&state.join(PREVIOUS))?)
 }
 
 fn file_name(kid: &Kid) -> String {
