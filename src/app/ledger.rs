@@ -1,5 +1,6 @@
 //! The state in memory, never ahead of the store.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use crate::store::{BadDocument, CommitError, LoadError, Loaded, Rev, State, Stor
 #[derive(Debug)]
 pub struct Ledger {
     store: Arc<dyn Store>,
-    rev: Arc<Mutex<Rev>>,
+    /// The revision in the store; none while it is not known.
+    rev: Arc<Mutex<Option<Rev>>>,
     state: watch::Sender<Arc<State>>,
     published: watch::Sender<Arc<PublishedJwks>>,
     jwks_max_age: Duration,
@@ -45,7 +47,7 @@ impl Ledger {
         let published = PublishedJwks::render(state.ring.as_ref(), jwks_max_age);
         Ok(Self {
             store,
-            rev: Arc::new(Mutex::new(rev)),
+            rev: Arc::new(Mutex::new(Some(rev))),
             published: watch::Sender::new(Arc::new(published)),
             jwks_max_age,
             state: watch::Sender::new(Arc::new(state)),
@@ -79,17 +81,29 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// [`CommitError`]; the state here is then the one in the store, as far as it could be
-    /// read.
+    /// [`CommitError`]; the state here is then as it was. Where it is not known which one the
+    /// store has, the next change is based on what it has by then.
     pub async fn update(&self, change: impl FnOnce(&mut State)) -> Result<(), CommitError> {
         let mut rev = Arc::clone(&self.rev).lock_owned().await;
-        let mut state = State::clone(&self.state.borrow());
+        let (mut state, base) = match *rev {
+            Some(base) => (State::clone(&self.state.borrow()), base),
+            None => self.reload().await?,
+        };
         change(&mut state);
         let store = Arc::clone(&self.store);
         let (states, published) = (self.state.clone(), self.published.clone());
         let max_age = self.jwks_max_age;
         blocking(move || {
-            *rev = commit(store.as_ref(), &state, *rev)?;
+            let known = rev.take();
+            match commit(store.as_ref(), &state, base) {
+                Ok(committed) => *rev = Some(committed),
+                Err(error) => {
+                    if !matches!(error, CommitError::Unknown { .. }) {
+                        *rev = known;
+                    }
+                    return Err(error);
+                }
+            }
             let jwks = PublishedJwks::render(state.ring.as_ref(), max_age);
             published.send_if_modified(|served| {
                 let changed = **served != jwks;
@@ -103,22 +117,39 @@ impl Ledger {
         })
         .await
     }
+
+    async fn reload(&self) -> Result<(State, Rev), CommitError> {
+        let store = Arc::clone(&self.store);
+        let loaded = blocking(move || store.load()).await;
+        loaded
+            .map(|loaded| (loaded.state, loaded.rev))
+            .map_err(|error| match error {
+                LoadError::Unreadable { path, source } => CommitError::Unknown { path, source },
+                LoadError::BothBad { ref path, .. } | LoadError::NewerVersion { ref path, .. } => {
+                    CommitError::Unknown {
+                        path: path.clone(),
+                        source: io::Error::other(error),
+                    }
+                }
+            })
+    }
 }
 
 fn commit(store: &dyn Store, state: &State, base: Rev) -> Result<Rev, CommitError> {
     match store.commit(state, base) {
-        // The error came after the new document was in place: what counts is what a start
-        // would find.
-        Err(CommitError::Unknown { path, source }) => match store.load() {
-            Ok(loaded) if loaded.rev == base.next() && loaded.fell_back.is_none() => {
-                tracing::warn!(
-                    error = &source as &dyn std::error::Error,
-                    "Writing the state failed at its last step, but it is in place"
-                );
-                Ok(loaded.rev)
+        Err(CommitError::Unknown { path, source }) => {
+            let found = store.load().ok();
+            let found = found.filter(|loaded| loaded.fell_back.is_none());
+            match found.map(|loaded| loaded.rev) {
+                // In place, but perhaps not for good: once more from the start, because a sync
+                // that is only repeated may say yes to what is already lost.
+                Some(rev) if rev == base.next() => store
+                    .commit(state, rev)
+                    .map_err(|_| CommitError::Unknown { path, source }),
+                Some(rev) if rev == base => Err(CommitError::NotCommitted { path, source }),
+                _ => Err(CommitError::Unknown { path, source }),
             }
-            _ => Err(CommitError::Unknown { path, source }),
-        },
+        }
         result => result,
     }
 }
