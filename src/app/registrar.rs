@@ -59,14 +59,20 @@ impl Registrar {
     ///
     /// [`BootstrapError`] if TLS cannot be set up with the configured trust anchors.
     pub fn new(app: Arc<App>, idp: IdpConfig) -> Result<Self, BootstrapError> {
-        Ok(Self {
-            http: endpoints::http_client(&idp)?,
+        let http = endpoints::http_client(&idp)?;
+        Ok(Self::with_client(app, idp, http))
+    }
+
+    /// A registrar that sends through `http`.
+    pub fn with_client(app: Arc<App>, idp: IdpConfig, http: HttpClient) -> Self {
+        Self {
             app,
             idp,
+            http,
             turn: Mutex::new(()),
             found: std::sync::Mutex::default(),
             alg: std::sync::Mutex::default(),
-        })
+        }
     }
 
     /// Registers or updates if need be, and proves that the IdP accepts the key; ready
