@@ -1,0 +1,499 @@
+//! One identity, from its first start to its last.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bff::app::{App, Backoff, Registrar};
+use bff::clock::Clock;
+use bff::config::{Config, Env, Overrides};
+use bff::registration::Event;
+use bff::store::{FileStore, State, Store};
+use dev_idp::{DevIdp, Fault as IdpFault, JwksCachePolicy};
+use jiff::Timestamp;
+use socket2::{Domain, Socket, Type};
+
+use crate::disk::{Loss, Mount, Promise, SimDisk};
+use crate::net::{Wires, listen, proxy, serve_jwks};
+use crate::record::{Record, Recorded, Wrong};
+use crate::scenario::{NEW, OLD, REFUSED, Scenario, Token};
+use crate::steps::{Random, Step, Steps, Target};
+
+/// An IdP and the wires to it, used for one world after the other.
+pub(crate) struct Bench {
+    idp: DevIdp,
+    wires: Arc<Wires>,
+    origin: String,
+    jwks: SocketAddr,
+    /// Holds an address that refuses connections.
+    refused: Socket,
+    directory: tempfile::TempDir,
+}
+
+/// What is deliberately broken.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Broken {
+    pub(crate) promise: Promise,
+    /// The store acknowledges each state before it is durable.
+    pub(crate) lagging: bool,
+}
+
+pub(crate) struct World<'a> {
+    bench: &'a Bench,
+    scenario: Scenario,
+    broken: Broken,
+    disk: SimDisk,
+    settings: BTreeMap<&'static str, String>,
+    record: Record,
+    /// The initial access tokens that the operator was given.
+    tokens: Vec<String>,
+    key: Option<String>,
+    /// When the client was registered that was there before.
+    first: Option<Timestamp>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    Ready,
+    Failed { error: String, hint: &'static str },
+    Killed,
+}
+
+/// Starts in which a world must come to rest.
+const ROUNDS: usize = 8;
+
+const NEWEST: &str = "https://app.example/newest";
+
+impl Bench {
+    pub(crate) async fn new() -> Self {
+        let (to_idp, idp) = listen().await;
+        let (to_proxy, origin) = listen().await;
+        let (to_jwks, jwks) = listen().await;
+        let origin = format!("http://{origin}");
+        let wires = Arc::new(Wires::new());
+        tokio::spawn(proxy(to_proxy, idp, Arc::clone(&wires)));
+        tokio::spawn(serve_jwks(to_jwks, Arc::clone(&wires)));
+        let idp = DevIdp::builder()
+            .listener(to_idp)
+            .base_url(&origin)
+            .jwks_cache(JwksCachePolicy::NoCache)
+            .start()
+            .await
+            .unwrap();
+        let refused = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        refused.bind(&any.into()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("bff.toml"), "").unwrap();
+        Self {
+            idp,
+            wires,
+            origin,
+            jwks,
+            refused,
+            directory,
+        }
+    }
+}
+
+impl<'a> World<'a> {
+    /// A world in which the interrupted start comes next.
+    pub(crate) async fn new(bench: &'a Bench, scenario: Scenario, broken: Broken) -> World<'a> {
+        bench.idp.forget_everything().unwrap();
+        bench.idp.faults().clear();
+        bench.idp.faults().set(IdpFault::RotateOnRead);
+        bench.idp.faults().set(IdpFault::RotateOnUpdate);
+        let mut world = Self {
+            bench,
+            scenario,
+            broken,
+            disk: SimDisk::new(broken.promise),
+            settings: BTreeMap::from([
+                ("IDP_BASE_URL", format!("{}/api/oidc", bench.origin)),
+                ("BFF_BASE_URL", format!("http://{}", bench.jwks)),
+                ("BFF_KEYS_DIR", "/volume/keys".to_owned()),
+                ("BFF_SIGNING_ALG", "ES256".to_owned()),
+                ("DCR_REDIRECT_URIS", OLD.to_owned()),
+                ("DCR_REDIRECT_UPDATE_MODE", "replace".to_owned()),
+            ]),
+            record: Record::default(),
+            tokens: Vec::new(),
+            key: None,
+            first: None,
+        };
+        world.set(scenario.always);
+        if scenario.registered {
+            world.mint();
+            let (end, _) = world.start(Target::Nothing, ErrorKind::Other).await;
+            assert!(matches!(end, End::Ready), "{end:?}");
+            world.settings.remove("DCR_IAT");
+            let state = world.record.acknowledged().unwrap_or_default();
+            world.first = state.registration.map(|first| first.registered_at);
+        }
+        bench.wires.forget();
+        world.set(scenario.then);
+        match scenario.token {
+            Token::None => {}
+            Token::Initial => world.mint(),
+            Token::Admin => world.ask_administrator(),
+        }
+        world
+    }
+
+    /// The start that is interrupted, and what the disk makes of it.
+    pub(crate) async fn interrupted(
+        &mut self,
+        target: Target,
+        random: &mut Random,
+    ) -> (End, Vec<Step>) {
+        self.set(self.scenario.once);
+        let errors = [
+            ErrorKind::Other,
+            ErrorKind::StorageFull,
+            ErrorKind::ReadOnlyFilesystem,
+        ];
+        let ended = self.start(target, errors[random.below(3)]).await;
+        for (name, _) in self.scenario.once {
+            self.settings.remove(name);
+        }
+        let losses = [Loss::Nothing, Loss::Everything, Loss::Tail, Loss::Some];
+        self.disk.crash(losses[random.below(4)], random);
+        ended
+    }
+
+    /// Starts without faults, doing what the hints say, until all is as it should be.
+    pub(crate) async fn recover(&mut self) {
+        for _ in 0..ROUNDS {
+            let (end, _) = self.start(Target::Nothing, ErrorKind::Other).await;
+            match end {
+                End::Ready if self.is_settled() => {
+                    self.lose_power();
+                    self.make_manageable().await;
+                    return;
+                }
+                End::Ready => self.press_on(),
+                End::Failed { error, hint } => self.follow(&error, hint),
+                End::Killed => unreachable!("nobody kills it"),
+            }
+            if !self.record.found().is_empty() {
+                return;
+            }
+        }
+        let what = format!("not settled after {ROUNDS} starts");
+        self.record.wrong(Wrong::Stuck(what));
+    }
+
+    pub(crate) fn found(&self) -> Vec<Wrong> {
+        self.record.found()
+    }
+
+    /// The changes that were asked of the IdP since the world was made.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        self.bench.wires.writes()
+    }
+
+    async fn start(&mut self, target: Target, error: ErrorKind) -> (End, Vec<Step>) {
+        let steps = Arc::new(Steps::new(target));
+        let app = Arc::new(Mutex::new(None));
+        let mut task = tokio::spawn(run(
+            self.disk.mount(Arc::clone(&steps), error),
+            self.config(),
+            self.record.clone(),
+            self.broken.lagging,
+            Arc::clone(&self.bench.wires),
+            Arc::clone(&app),
+        ));
+        self.bench.wires.connect(Some(Arc::clone(&steps)));
+        let joined = tokio::select! {
+            joined = &mut task => joined,
+            () = steps.killed() => {
+                task.abort();
+                task.await
+            }
+        };
+        self.bench.wires.connect(None);
+        let end = match joined {
+            _ if steps.is_dead() => End::Killed,
+            Ok(Ok(())) => End::Ready,
+            Ok(Err((error, hint))) => End::Failed { error, hint },
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        let app: Option<Arc<App>> = app.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(app) = app {
+            self.record.shown(&app.ledger.state());
+        }
+        self.check();
+        (end, steps.taken())
+    }
+
+    fn config(&self) -> Config {
+        let file = self.bench.directory.path().join("bff.toml");
+        let env: Env = self
+            .settings
+            .iter()
+            .map(|(name, value)| (*name, value.clone()))
+            .collect();
+        Config::load(&env, Some(&file), &Overrides::default()).unwrap()
+    }
+
+    fn set(&mut self, settings: &[(&'static str, &'static str)]) {
+        for &(name, value) in settings {
+            let value = if value == REFUSED {
+                let address = self.bench.refused.local_addr().unwrap();
+                format!("http://{}/register", address.as_socket().unwrap())
+            } else {
+                value.to_owned()
+            };
+            self.settings.insert(name, value);
+        }
+    }
+
+    fn mint(&mut self) {
+        // One that could be spent again, so that it shows if it is.
+        let hour = Duration::from_hours(1);
+        let token = self.bench.idp.mint_iat_with(9, hour);
+        self.settings.insert("DCR_IAT", token.clone());
+        self.tokens.push(token);
+    }
+
+    fn ask_administrator(&mut self) {
+        let token = self.bench.idp.admin_token().to_owned();
+        self.settings.insert("BOOTSTRAP_ADMIN_TOKEN", token);
+    }
+
+    /// What must hold whenever a run has ended.
+    fn check(&mut self) {
+        let Some(state) = self.record.acknowledged() else {
+            return;
+        };
+        self.check_key(&state);
+        self.check_tokens();
+        self.check_clients(&state);
+    }
+
+    fn check_key(&mut self, state: &State) {
+        let key = state
+            .ring
+            .as_ref()
+            .map(|ring| ring.current().jwk.kid.to_string());
+        if self.key.is_some() && self.key != key {
+            let what = format!("key {:?} has become {key:?}", self.key);
+            self.record.wrong(Wrong::Lost(what));
+        }
+        self.key = key.or(self.key.take());
+    }
+
+    fn check_tokens(&self) {
+        for token in &self.tokens {
+            let uses = self.bench.idp.iat_uses(token);
+            if uses.is_some_and(|uses| uses > 1) {
+                let what = format!("a token was spent {uses:?} times");
+                self.record.wrong(Wrong::Doubled(what));
+            }
+        }
+        let posts = self.bench.wires.posts();
+        for (index, post) in posts.iter().enumerate() {
+            let mut earlier = posts[..index].iter();
+            if earlier.any(|earlier| earlier.token == post.token && !earlier.refused) {
+                let what = "a token was sent again, and may have been spent before".to_owned();
+                self.record.wrong(Wrong::Doubled(what));
+            }
+        }
+    }
+
+    /// Every client at the IdP is known, or the state says that there may be one.
+    fn check_clients(&self, state: &State) {
+        let possible = usize::from(state.attempt.is_some())
+            + state
+                .journal
+                .entries()
+                .filter(|entry| entry.event == Event::AttemptAbandoned)
+                .count();
+        let unknown = self.strangers(state);
+        if unknown.len() > possible {
+            let what = format!("{unknown:?} exist and nobody knows of them");
+            self.record.wrong(Wrong::Lost(what));
+        }
+        if let Some(registered) = &state.registration
+            && registered.management.is_none()
+            && !state
+                .journal
+                .entries()
+                .any(|entry| matches!(entry.event, Event::Unmanageable | Event::ClientFound))
+        {
+            let what = format!("the means to manage {} are gone", registered.client_id);
+            self.record.wrong(Wrong::Lost(what));
+        }
+    }
+
+    /// Clients at the IdP that the state does not name.
+    fn strangers(&self, state: &State) -> Vec<String> {
+        let clients = self.bench.idp.clients().into_iter();
+        clients
+            .map(|(client_id, _)| client_id)
+            .filter(|client_id| {
+                let ours = state.registration.as_ref();
+                ours.is_none_or(|ours| ours.client_id != *client_id)
+                    && !state.orphans.iter().any(|o| o.client_id == *client_id)
+            })
+            .collect()
+    }
+
+    /// Whether there is one client, and it is as the configuration wants it.
+    fn is_settled(&self) -> bool {
+        let state = self.record.acknowledged().unwrap_or_default();
+        let Some(registered) = &state.registration else {
+            return false;
+        };
+        let replaced = !self.scenario.replaces || self.first != Some(registered.registered_at);
+        let redirect_uris = self.redirect_uris(&registered.client_id);
+        replaced
+            && state.attempt.is_none()
+            && self.strangers(&state).is_empty()
+            && redirect_uris.as_deref() == Some(&[self.settings["DCR_REDIRECT_URIS"].clone()])
+    }
+
+    fn redirect_uris(&self, client_id: &str) -> Option<Vec<String>> {
+        let clients = self.bench.idp.clients();
+        let (_, metadata) = clients.iter().find(|(id, _)| id == client_id)?;
+        serde_json::from_value(metadata["redirect_uris"].clone()).ok()
+    }
+
+    /// The service works, but something is left for the operator.
+    fn press_on(&mut self) {
+        let state = self.record.acknowledged().unwrap_or_default();
+        self.delete_strangers(&state);
+        let unmanaged = |state: &State| {
+            let registered = state.registration.as_ref();
+            registered.is_some_and(|registered| registered.management.is_none())
+        };
+        if self.scenario.replaces {
+            self.mint();
+        } else if unmanaged(&state) {
+            self.ask_administrator();
+        }
+    }
+
+    /// Does what a hint says.
+    fn follow(&mut self, error: &str, hint: &'static str) {
+        let state = self.record.acknowledged().unwrap_or_default();
+        let mut followed = false;
+        if hint.contains("delete") {
+            self.delete_strangers(&state);
+            followed = true;
+        }
+        if hint.contains("bff mint-iat") {
+            self.mint();
+            followed = true;
+        }
+        if !followed {
+            let what = format!("{error}; hint: {hint}");
+            self.record.wrong(Wrong::Stuck(what));
+        }
+    }
+
+    fn delete_strangers(&self, state: &State) {
+        for client_id in self.strangers(state) {
+            self.bench.idp.delete_client(&client_id).unwrap();
+        }
+    }
+
+    /// The power goes when all is done: what was acknowledged is there.
+    fn lose_power(&mut self) {
+        self.disk.crash(Loss::Everything, &mut Random::new(0));
+        let steps = Arc::new(Steps::new(Target::Nothing));
+        let mount = self.disk.mount(steps, ErrorKind::Other);
+        let (keys, state) = self.directories();
+        let store = FileStore::open_on(Arc::new(mount), &keys, &state, "the end").unwrap();
+        let loaded = store.load();
+        self.record.loaded(&loaded);
+        let kid = self.key.as_ref().unwrap().parse().unwrap();
+        if let Err(error) = store.read_key(&kid) {
+            self.record.wrong(Wrong::Lost(error.to_string()));
+        }
+        self.check();
+    }
+
+    fn directories(&self) -> (PathBuf, PathBuf) {
+        let keys = self.settings["BFF_KEYS_DIR"].as_str();
+        let state = self.settings.get("BFF_STATE_DIR");
+        let state = state.map_or(keys, String::as_str);
+        (Path::new(keys).to_owned(), Path::new(state).to_owned())
+    }
+
+    /// A client that cannot be managed can be again with the administrator's help.
+    async fn make_manageable(&mut self) {
+        let state = self.record.acknowledged().unwrap_or_default();
+        let managed = |state: &State| {
+            let registered = state.registration.as_ref();
+            registered.is_some_and(|registered| registered.management.is_some())
+        };
+        if managed(&state) {
+            return;
+        }
+        self.ask_administrator();
+        for uri in [NEWEST, NEW] {
+            self.settings.insert("DCR_REDIRECT_URIS", uri.to_owned());
+            let (end, _) = self.start(Target::Nothing, ErrorKind::Other).await;
+            let state = self.record.acknowledged().unwrap_or_default();
+            if !(matches!(end, End::Ready) && managed(&state) && self.is_settled()) {
+                let what = format!("not manageable with the administrator's token: {end:?}");
+                self.record.wrong(Wrong::Stuck(what));
+            }
+        }
+    }
+}
+
+type Slot = Arc<Mutex<Option<Arc<App>>>>;
+
+/// The program, from its start to readiness.
+async fn run(
+    mount: Mount,
+    config: Config,
+    record: Record,
+    lagging: bool,
+    wires: Arc<Wires>,
+    slot: Slot,
+) -> Result<(), (String, &'static str)> {
+    let (keys, state) = (&config.keys.keys_dir, &config.keys.state_dir);
+    let store = FileStore::open_on(Arc::new(mount), keys, state, "a run")
+        .map_err(|error| (error.to_string(), error.hint()))?;
+    let store = Arc::new(Recorded {
+        store,
+        record,
+        begun: Mutex::new(false),
+        lagging: lagging.then(Mutex::default),
+    });
+    let result = serve(Arc::clone(&store) as Arc<dyn Store>, config, wires, slot).await;
+    store.catch_up();
+    result
+}
+
+async fn serve(
+    store: Arc<dyn Store>,
+    config: Config,
+    wires: Arc<Wires>,
+    slot: Slot,
+) -> Result<(), (String, &'static str)> {
+    let app = App::open_with(store, config, Clock::system())
+        .await
+        .map_err(|error| (error.to_string(), error.hint()))?;
+    let app = Arc::new(app);
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&app));
+    wires.publish(app.ledger.published().borrow().body.to_vec());
+    app.serving()
+        .await
+        .map_err(|error| (error.to_string(), error.hint()))?;
+    let idp = app.config.idp.clone().unwrap();
+    let registrar = Registrar::with_client(Arc::clone(&app), idp, wires.http.clone());
+    let backoff = Backoff::until(Duration::ZERO, &app.shutdown);
+    registrar
+        .bootstrap(backoff)
+        .await
+        .map_err(|error| (error.chain(), error.hint()))
+}
