@@ -57,6 +57,7 @@ struct Volume {
 enum Node {
     File(Contents),
     Directory(Directory),
+    Link(PathBuf),
 }
 
 #[derive(Debug, Default)]
@@ -128,6 +129,8 @@ impl SimDisk {
             match node {
                 Node::File(contents) => contents.crash(loss, random),
                 Node::Directory(directory) => directory.crash(loss, random),
+                // A short link lies in its inode: it is there or not, with its name.
+                Node::Link(_) => {}
             }
         }
     }
@@ -213,14 +216,14 @@ impl Volume {
         let at = self.find(path)?;
         match &mut self.nodes[at] {
             Node::Directory(directory) => Ok(directory),
-            Node::File(_) => Err(ErrorKind::NotADirectory.into()),
+            Node::File(_) | Node::Link(_) => Err(ErrorKind::NotADirectory.into()),
         }
     }
 
     fn file(&mut self, node: usize) -> &mut Contents {
         match &mut self.nodes[node] {
             Node::File(contents) => contents,
-            Node::Directory(_) => panic!("a directory is no file"),
+            Node::Directory(_) | Node::Link(_) => panic!("no file"),
         }
     }
 
@@ -347,6 +350,21 @@ impl Disk for Mount {
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let node = self.step(Kind::Look, "open", path, |volume| volume.find(path))?;
         Ok(self.handle(node, path))
+    }
+
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        let volume = self.disk.lock();
+        match &volume.nodes[volume.find(path)?] {
+            Node::Link(target) => Ok(target.clone()),
+            _ => Err(ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
+        self.step(Kind::Change, "link", path, |volume| {
+            volume.link(path, Node::Link(target.to_path_buf()))?;
+            Ok(())
+        })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -171,6 +171,10 @@ impl Store for Recorded {
         self.store.key_names()
     }
 
+    fn activate(&self, kid: &Kid) -> Result<(), KeyFileError> {
+        self.store.activate(kid)
+    }
+
     fn write_key(&self, kid: &Kid, pem: &Secret) -> Result<(), KeyFileError> {
         self.store.write_key(kid, pem)
     }
