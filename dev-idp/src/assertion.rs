@@ -70,6 +70,12 @@ pub(crate) async fn authenticate(
         )
         .await
         .map_err(|error| refuse(format!("the JWK Set cannot be fetched: {error}")))?;
+    let this = Fault::RefuseKey {
+        kid: kid.to_owned(),
+    };
+    if context.suffers(&this) {
+        return Err(refuse("a fault is set for this key"));
+    }
     if keys.len() > 1 && context.suffers(&Fault::RefuseSeveralKeys) {
         return Err(Refusal::of_status(StatusCode::INTERNAL_SERVER_ERROR, true));
     }

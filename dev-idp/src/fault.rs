@@ -93,6 +93,11 @@ pub enum Fault {
     ManagementUriWithQuery,
     /// `jwks_uri` is refused, as by a provider that may not reach private addresses.
     RefuseJwksUri,
+    /// A client assertion made with this key is refused, published or not.
+    RefuseKey {
+        /// The key ID.
+        kid: String,
+    },
     /// Where the JWK Set holds several keys, a client assertion is answered 500, whichever of them
     /// made it.
     RefuseSeveralKeys,
@@ -142,7 +147,10 @@ impl Fault {
             Self::BareManagementAnswers => {
                 actual.describes_client() && actual != Endpoint::Register
             }
-            Self::RefuseSeveralKeys | Self::RefuseIssuerAudience | Self::RefuseEndpointAudience => {
+            Self::RefuseKey { .. }
+            | Self::RefuseSeveralKeys
+            | Self::RefuseIssuerAudience
+            | Self::RefuseEndpointAudience => {
                 matches!(actual, Endpoint::Token | Endpoint::Par)
             }
             Self::WrongIssuer { .. } => actual == Endpoint::Discovery,

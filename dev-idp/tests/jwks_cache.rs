@@ -188,6 +188,19 @@ async fn a_provider_that_cannot_choose_between_two_keys_fails_with_both() {
     }
 }
 
+#[tokio::test]
+async fn one_key_can_be_refused_while_the_other_is_accepted() {
+    let timed = Timed::with(JwksCachePolicy::NoCache).await;
+    let next = Key::new("k2");
+    timed.world.publish(&[&timed.world.key, &next]);
+
+    let kid = next.kid.clone();
+    timed.world.idp.faults().set(Fault::RefuseKey { kid });
+
+    assert!(!timed.accepts(&next).await);
+    assert!(timed.accepts(&timed.world.key).await);
+}
+
 #[test]
 fn a_cache_policy_is_read_from_text() {
     let seconds = Duration::from_secs;
