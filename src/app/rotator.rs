@@ -32,9 +32,10 @@ pub struct Rotator {
     wake: Notify,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Seen {
     rejections: u32,
+    said: Option<String>,
     on_probation: bool,
 }
 
@@ -45,6 +46,8 @@ struct Live {
     served: Option<(Kid, Instant)>,
     /// Proofs of the next key in a row that were not accepted.
     rejections: u32,
+    /// What the IdP said to the last of them.
+    said: Option<String>,
     /// Before this, the next key is not proven again.
     not_before: Option<Instant>,
     /// The time after a promotion in which a rejection sends the signer back.
@@ -161,10 +164,16 @@ impl Rotator {
                 max_keys: rotation.max_keys,
                 longest_signature: AssertionClaims::LIFETIME,
             },
+            live: Mutex::new(Live {
+                probation: registrar
+                    .is_some()
+                    .then(|| watch::Probation::resumed(&app))
+                    .flatten(),
+                ..Live::default()
+            }),
             app,
             registrar,
             started: Instant::now(),
-            live: Mutex::new(Live::default()),
             seen: std::sync::Mutex::default(),
             wake: Notify::new(),
         }
@@ -197,9 +206,18 @@ impl Rotator {
         let status = match order.mode {
             Mode::Compromised => self.revoke(order.alg, &mut live).await?,
             Mode::Now | Mode::Scheduled => {
-                let hurried = order.mode == Mode::Now;
+                // Where nothing can be proven, only time makes a key safe.
+                let hurried = order.mode == Mode::Now && self.registrar.is_some();
                 self.begin(None, order.alg, hurried, &mut live).await?;
-                self.status()
+                let mut status = self.status();
+                if order.mode == Mode::Now && !hurried {
+                    status.note = Some(
+                        "without a registration (DCR_ENABLED) nothing shows that the IdP has the \
+                         key: it is published for its full time first"
+                            .to_owned(),
+                    );
+                }
+                status
             }
         };
         self.wake.notify_one();
@@ -208,8 +226,9 @@ impl Rotator {
 
     /// Where the rotation stands.
     pub fn status(&self) -> RotationStatus {
-        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        self.describe(seen)
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.clone();
+        self.describe(&seen)
     }
 
     /// The durations that it obeys.
@@ -231,6 +250,7 @@ impl Rotator {
         };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen {
             rejections: live.rejections,
+            said: live.said.clone(),
             on_probation: live.probation.is_some(),
         };
         pause
@@ -268,7 +288,7 @@ impl Rotator {
         }
     }
 
-    fn describe(&self, seen: Seen) -> RotationStatus {
+    fn describe(&self, seen: &Seen) -> RotationStatus {
         let steady = RotationStatus {
             phase: "steady",
             kid: None,
@@ -297,9 +317,10 @@ impl Rotator {
             }),
             note: (seen.rejections > 0).then(|| {
                 format!(
-                    "the IdP has not accepted the new key in {} tries: the present one goes on \
-                     signing",
-                    seen.rejections
+                    "the IdP has not accepted the new key in {} tries ({}): the present one goes \
+                     on signing",
+                    seen.rejections,
+                    seen.said.as_deref().unwrap_or("nothing said")
                 )
             }),
             ..steady

@@ -250,6 +250,13 @@ impl Ring<Prepublished> {
         })
     }
 
+    /// Whether every copy of the set without the next key has expired, hurried or not.
+    pub fn has_spread(&self, now: Timestamp, policy: &RotationPolicy) -> bool {
+        self.phase.next.published_at.is_some_and(|since| {
+            elapsed(since, now) >= policy.propagation(self.keys.longest_max_age)
+        })
+    }
+
     /// Makes the next key the one that signs.
     ///
     /// # Errors

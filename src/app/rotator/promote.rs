@@ -15,6 +15,10 @@ use crate::registration::Event;
 /// several machines, each with its own copy of the set.
 const ACCEPTANCES: u32 = 3;
 
+/// The same for a key that has not been published for its time: any of them may hold an older
+/// copy.
+const HURRIED_ACCEPTANCES: u32 = 8;
+
 /// Pause before a rejected key is proven again, doubling up to [`LONGEST_BACKOFF`].
 const BACKOFF: Duration = Duration::from_secs(5);
 
@@ -56,12 +60,19 @@ impl Rotator {
                 Err(pause) => pause,
             },
             Proven::NotNow(said) => {
-                tracing::warn!(key.kid = %next, "Key `{next}` could not be proven yet: {said}");
-                Self::back_off(live)
+                let pause = Self::not_accepted(live, &said);
+                tracing::warn!(
+                    key.kid = %next,
+                    "Key `{next}` could not be proven yet ({said}): key `{}` goes on signing; next \
+                     try in {} s. If the IdP answers everything so since the rotation began, it \
+                     may not take a JWK Set of two keys",
+                    ring.current().jwk.kid,
+                    pause.as_secs()
+                );
+                pause
             }
             Proven::Rejected(said) => {
-                live.rejections = live.rejections.saturating_add(1);
-                let pause = Self::back_off(live);
+                let pause = Self::not_accepted(live, &said);
                 tracing::warn!(
                     key.kid = %next,
                     "The IdP does not accept key `{next}` yet ({said}): key `{}` goes on signing; \
@@ -98,7 +109,8 @@ impl Rotator {
             return Proven::Accepted;
         };
         let next = &ring.next().jwk;
-        let first = self.prove_repeatedly(&next.kid).await;
+        let spread = ring.has_spread(self.app.clock.now(), &self.policy);
+        let first = self.prove_repeatedly(&next.kid, spread).await;
         let changes_algorithm = next.alg != ring.current().jwk.alg;
         if !changes_algorithm || !matches!(first, Proven::Rejected(_)) {
             return first;
@@ -106,18 +118,24 @@ impl Rotator {
         if !registrar.register_algorithm(next.alg).await {
             return first;
         }
-        let second = self.prove_repeatedly(&next.kid).await;
+        let second = self.prove_repeatedly(&next.kid, spread).await;
         if !matches!(second, Proven::Accepted) {
             registrar.register_algorithm(ring.current().jwk.alg).await;
         }
         second
     }
 
-    async fn prove_repeatedly(&self, kid: &Kid) -> Proven {
+    /// `spread` says whether no copy of the set without the key is left.
+    async fn prove_repeatedly(&self, kid: &Kid, spread: bool) -> Proven {
         let (Some(registrar), Some(key)) = (&self.registrar, self.app.keys.get(kid)) else {
             return Proven::NotNow("its file is missing: restore it from a backup".to_owned());
         };
-        for _ in 0..ACCEPTANCES {
+        let acceptances = if spread {
+            ACCEPTANCES
+        } else {
+            HURRIED_ACCEPTANCES
+        };
+        for _ in 0..acceptances {
             let proof = match registrar.try_key(&key).await {
                 Ok(proof) => proof,
                 Err(error) => return Proven::NotNow(error.chain()),
@@ -126,7 +144,13 @@ impl Rotator {
             match proof.outcome {
                 ProofOutcome::Accepted => {}
                 // Time is all that can be gone by here.
-                ProofOutcome::Inconclusive => return Proven::Accepted,
+                ProofOutcome::Inconclusive if spread => return Proven::Accepted,
+                ProofOutcome::Inconclusive => {
+                    return Proven::NotNow(format!(
+                        "the IdP answers a broken signature as it does a good one, {said}, so the \
+                         key is published for its full time first"
+                    ));
+                }
                 ProofOutcome::Unknown => return Proven::NotNow(said),
                 ProofOutcome::Rejected => return Proven::Rejected(said),
             }
@@ -183,7 +207,9 @@ impl Rotator {
         self.app.show_active_key().await;
     }
 
-    pub(super) fn back_off(live: &mut Live) -> Duration {
+    fn not_accepted(live: &mut Live, said: &str) -> Duration {
+        live.rejections = live.rejections.saturating_add(1);
+        live.said = Some(said.to_owned());
         let doublings = live.rejections.saturating_sub(1).min(16);
         let pause = BACKOFF.saturating_mul(1 << doublings).min(LONGEST_BACKOFF);
         live.not_before = Some(Instant::now() + pause);

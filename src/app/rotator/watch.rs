@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{IDLE, Live, RETRY, Rotator};
-use crate::app::{ProofOutcome, chain};
+use crate::app::{App, ProofOutcome, chain};
 use crate::jose::Kid;
 use crate::keyring::{KeyRing, Ring, Steady};
 use crate::registration::Event;
@@ -29,9 +29,25 @@ const REJECTIONS: usize = 2;
 
 impl Probation {
     pub(super) fn new() -> Self {
+        Self::lasting(PROBATION)
+    }
+
+    /// What is left of it after a restart.
+    pub(super) fn resumed(app: &App) -> Option<Self> {
+        let state = app.ledger.state();
+        let Some(KeyRing::Steady(ring)) = &state.ring else {
+            return None;
+        };
+        ring.previous().last()?;
+        let gone = app.clock.now().duration_since(ring.current().signs_since?);
+        let left = PROBATION.saturating_sub(Duration::try_from(gone).unwrap_or_default());
+        (!left.is_zero()).then(|| Self::lasting(left))
+    }
+
+    fn lasting(time: Duration) -> Self {
         let now = Instant::now();
         Self {
-            until: now + PROBATION,
+            until: now + time,
             next: now + FIRST_LOOK,
             pause: FIRST_LOOK,
         }
