@@ -6,7 +6,7 @@ use std::time::Duration;
 use dev_idp::{Builder, DevIdp, Fault, JwksCachePolicy};
 use serde_json::json;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, Try};
 use crate::support::eventually;
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_cache_that_outlives_the_wait_leaves_the_old_key_in_charge_and_the_ope
         })
         .await;
 
-    assert!(tries.iter().all(|one| one.accepted()), "{tries:?}");
+    assert!(tries.iter().all(Try::accepted), "{tries:?}");
     assert!(tries.iter().all(|one| one.kid == old), "{tries:?}");
     assert_eq!(stage.published().await.len(), 2);
     let rotation = eventually("the rejection is shown", async || {
@@ -112,7 +112,7 @@ async fn no_authentication_fails(idp: Builder) {
 
     let new = stage.current();
     assert_ne!(old, new);
-    assert!(tries.iter().all(|one| one.accepted()), "{tries:?}");
+    assert!(tries.iter().all(Try::accepted), "{tries:?}");
     let mut signers: Vec<&str> = tries.iter().map(|one| one.kid.as_str()).collect();
     let with_new = signers.iter().filter(|kid| **kid == new).count();
     signers.dedup();
