@@ -41,21 +41,24 @@ impl Shutdown {
         self.tasks.spawn(task);
     }
 
-    /// Runs `work` to its end, even if whoever waits for it goes away: what talks to the IdP
-    /// must not be cut off between a request and its answer.
-    pub async fn see_through<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> T {
+    /// Begins `work` now and runs it to its end, even if whoever waits for it goes away: what
+    /// talks to the IdP must not be cut off between a request and its answer.
+    pub fn see_through<T, W>(&self, work: W) -> impl Future<Output = T> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: Future<Output = T> + Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
         self.spawn(async move {
-            // Nobody waits any more: the work was done all the same.
+            // If nobody waits any more, the work was done all the same.
             drop(sender.send(work.await));
         });
-        match receiver.await {
-            Ok(result) => result,
-            // The task was aborted, and with it everything that waits here.
-            Err(_) => std::future::pending().await,
+        async move {
+            match receiver.await {
+                Ok(result) => result,
+                // The task was aborted, and with it everything that waits here.
+                Err(_) => std::future::pending().await,
+            }
         }
     }
 

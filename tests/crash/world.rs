@@ -480,7 +480,7 @@ async fn serve(
     wires: Arc<Wires>,
     slot: Slot,
 ) -> Result<(), (String, &'static str)> {
-    let app = App::open_with(store, config, Clock::new(jiff::Timestamp::now))
+    let app = App::open_with(store, config, Clock::new(Timestamp::now))
         .await
         .map_err(|error| (error.to_string(), error.hint()))?;
     let app = Arc::new(app);

@@ -96,7 +96,7 @@ async fn a_key_signs_when_its_time_has_come_and_not_a_second_before() {
     let earliest = status.earliest_promotion.unwrap();
     let wait = Duration::try_from(earliest.duration_since(wall.now())).unwrap();
     assert!(wait > 9 * MINUTE && wait <= 10 * MINUTE, "{wait:?}");
-    sleep(wait - Duration::from_secs(1)).await;
+    sleep(wait.saturating_sub(Duration::from_secs(1))).await;
     assert_eq!(service.current(), old);
     sleep(Duration::from_secs(2)).await;
     assert_eq!(Some(service.current()), status.kid);
@@ -123,7 +123,7 @@ async fn keys_are_replaced_at_their_age_and_leave_at_theirs() {
     let service = KeysOnly::new(&Wall::new()).await;
     let first = service.current();
 
-    sleep(30 * DAY - MINUTE).await;
+    sleep((30 * DAY).saturating_sub(MINUTE)).await;
     assert_eq!((service.published(), service.current()), (1, first.clone()));
     sleep(DAY).await;
     let second = service.current();
@@ -255,7 +255,7 @@ impl Scene {
 
     async fn pass_until(&self, moment: Timestamp, short_of: Duration) {
         let wait = Duration::try_from(moment.duration_since(self.wall.now())).unwrap();
-        self.pass(wait - short_of).await;
+        self.pass(wait.saturating_sub(short_of)).await;
     }
 
     /// How often the IdP has accepted that key.
