@@ -196,6 +196,26 @@ async fn rejected_after_its_promotion_a_key_gives_way_even_after_a_restart() {
     assert!(running.stop(std::future::pending()).await);
 }
 
+#[tokio::test]
+async fn after_a_revocation_it_is_seen_whether_the_idp_takes_the_new_key() {
+    let scene = Scene::new().await;
+    let running = scene.serve().await;
+    let order = Order {
+        mode: Mode::Compromised,
+        alg: None,
+    };
+    let new = running.rotator.order(order).await.unwrap().kid.unwrap();
+
+    scene.pass(Duration::from_secs(16)).await;
+
+    eventually("it is proven", async || {
+        (scene.accepted(&new) > 0).then_some(())
+    })
+    .await;
+    assert_eq!(running.app.status.proof().unwrap().kid, new);
+    assert!(running.stop(std::future::pending()).await);
+}
+
 /// An IdP and a service in this process, whose clocks move together.
 struct Scene {
     wall: Wall,

@@ -1,5 +1,6 @@
 //! The beginning: a new key, durable before it is named, named before it is published.
 
+use super::watch::Probation;
 use super::{Live, RotateError, RotationStatus, Rotator};
 use crate::app::ledger::blocking;
 use crate::jose::{Algorithm, SigningKey};
@@ -86,7 +87,10 @@ impl Rotator {
                 state.journal.add(now, Event::KeysRevoked, None, detail);
             })
             .await?;
-        *live = Live::default();
+        *live = Live {
+            probation: self.registrar.is_some().then(Probation::new),
+            ..Live::default()
+        };
         self.switch_to(&kid).await;
         tracing::error!(
             key.kid = %kid,

@@ -153,7 +153,15 @@ impl Rotator {
         if !self.is_rejected(&current).await {
             return Some(pause);
         }
-        let before = ring.previous().last()?.jwk.kid.clone();
+        let Some(before) = ring.previous().last() else {
+            tracing::error!(
+                key.kid = %current,
+                "The IdP does not accept key `{current}`, and there is no key before it: make the \
+                 IdP fetch the JWK Set again, and see `bff doctor`"
+            );
+            return Some(pause);
+        };
+        let before = before.jwk.kid.clone();
         if self.is_rejected(&before).await {
             tracing::error!(
                 "The IdP accepts neither key `{current}` nor `{before}` before it: see `bff \
