@@ -177,7 +177,10 @@ async fn rejected_after_its_promotion_a_key_gives_way_even_after_a_restart() {
     };
     let new = running.rotator.order(order).await.unwrap().kid.unwrap();
     signs(&running, &new).await;
-    assert_eq!(running.rotator.status().waiting_for, Some("probation"));
+    eventually("it is looked after", async || {
+        (running.rotator.status().waiting_for == Some("probation")).then_some(())
+    })
+    .await;
     assert!(running.stop(std::future::pending()).await);
     let running = scene.serve().await;
 
