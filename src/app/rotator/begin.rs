@@ -49,7 +49,10 @@ impl Rotator {
             begin_not_before: live.begin_not_before,
             ..Live::default()
         };
-        self.note_served(live).await?;
+        // The rotation has begun: the next step tries again what fails here.
+        if let Err(error) = self.note_served(live).await {
+            tracing::error!("{error}; {}", error.hint());
+        }
         let status = self.status();
         tracing::info!(
             key.kid = %kid,
@@ -98,7 +101,10 @@ impl Rotator {
             "Audit: keys revoked as compromised: key `{kid}` signs at once, and key `{before}` has \
              left the JWK Set"
         );
-        self.app.serving().await?;
+        // The keys are revoked, whatever happens now.
+        if let Err(error) = self.app.serving().await {
+            tracing::error!("{error}; {}", error.hint());
+        }
         let refreshed = match &self.registrar {
             Some(registrar) => registrar.refresh().await,
             None => false,
