@@ -284,7 +284,7 @@ impl Keys {
     }
 }
 
-/// As long as no client is registered with it, a key can change its algorithm.
+/// As long as no client is registered with it, the first key can change its algorithm.
 async fn restamp(ledger: &Ledger, config: &KeysConfig) -> Result<(), KeysError> {
     let state = ledger.state();
     let (Some(ring), Some(alg)) = (&state.ring, config.algorithm) else {
@@ -294,11 +294,12 @@ async fn restamp(ledger: &Ledger, config: &KeysConfig) -> Result<(), KeysError> 
     if current.alg == alg {
         return Ok(());
     }
-    if state.registration.is_some() || state.attempt.is_some() {
+    let first = ring.published().count() == 1 && ring.retired().is_empty();
+    if state.registration.is_some() || state.attempt.is_some() || !first {
         tracing::warn!(
             key.kid = %current.kid,
-            "BFF_SIGNING_ALG is {alg}, but the registered key `{}` signs with {}: the key in use \
-             keeps its algorithm",
+            "BFF_SIGNING_ALG is {alg}, and key `{}` signs with {}: the key in use keeps its \
+             algorithm; `bff rotate --alg {alg}` brings in another one",
             current.kid,
             current.alg
         );

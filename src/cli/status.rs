@@ -11,7 +11,7 @@ pub(super) fn command(context: &Context) -> Result<(), Failure> {
     let status = match from_service(&listen) {
         Some(status) => status,
         // Nobody runs, or nobody may ask: the files know most of it.
-        None => describe(&keys::view(&keys)?, json!({})),
+        None => describe(&keys::view(&keys)?, json!({}), None),
     };
     if context.json {
         output::line(&status.to_string());

@@ -18,7 +18,7 @@ use super::AppState;
 use super::problem::Problem;
 use super::rotate;
 use crate::app::{App, Backoff, BootstrapError, Class, Registrar, Rotator};
-use crate::keyring::KeyRing;
+use crate::keyring::{KeyRing, RotationPolicy};
 use crate::registration::{Attempt, Orphan, Registered};
 use crate::store;
 
@@ -78,7 +78,7 @@ async fn status(State(app): State<Arc<App>>, State(rotator): State<Arc<Rotator>>
         "last_checked_at": drift.as_ref().map(|(_, checked_at)| checked_at),
         "drift": drift.as_ref().map(|(drift, _)| drift),
     }));
-    let mut status = describe(&app.ledger.state(), seen);
+    let mut status = describe(&app.ledger.state(), seen, Some(rotator.policy()));
     if let Value::Object(members) = &mut status {
         members.insert("rotation".to_owned(), json!(rotator.status()));
         if let Some(proof) = app.status.proof() {
@@ -89,15 +89,15 @@ async fn status(State(app): State<Arc<App>>, State(rotator): State<Arc<Rotator>>
 }
 
 /// The answer of `GET /admin/status` as far as the state tells; `seen` is what else is known of
-/// the registration.
-pub fn describe(state: &store::State, seen: Value) -> Value {
+/// the registration, and `policy` tells when a key leaves the set.
+pub fn describe(state: &store::State, seen: Value, policy: Option<&RotationPolicy>) -> Value {
     let orphan = |orphan: &Orphan| json!({"issuer": orphan.issuer, "client_id": orphan.client_id, "since": orphan.since});
     let mut registration = registration(state.registration.as_ref(), state.attempt.as_ref());
     if let (Value::Object(members), Value::Object(seen)) = (&mut registration, seen) {
         members.extend(seen);
     }
     json!({
-        "keys": state.ring.as_ref().map(keys).unwrap_or_default(),
+        "keys": state.ring.as_ref().map(|ring| keys(ring, policy)).unwrap_or_default(),
         "rotation": state.ring.as_ref().map(rotation),
         "registration": registration,
         "orphans": state.orphans.iter().map(orphan).collect::<Vec<_>>(),
@@ -105,7 +105,7 @@ pub fn describe(state: &store::State, seen: Value) -> Value {
     })
 }
 
-fn keys(ring: &KeyRing) -> Vec<Value> {
+fn keys(ring: &KeyRing, policy: Option<&RotationPolicy>) -> Vec<Value> {
     ring.keys()
         .map(|(key, state)| {
             without_nulls(json!({
@@ -115,6 +115,7 @@ fn keys(ring: &KeyRing) -> Vec<Value> {
                 "created_at": key.created_at,
                 "published_at": key.published_at,
                 "signs_since": key.signs_since,
+                "retires_at": policy.and_then(|policy| ring.retires_at(key, policy)),
             }))
         })
         .collect()

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::stage::{Stage, kid_of};
 use crate::support::child::Bff;
-use crate::support::eventually;
+use crate::support::{after, eventually};
 
 /// How often the process is killed at a random moment; `BFF_TEST_KILLS` asks for more.
 const KILLS: u32 = 12;
@@ -54,10 +54,10 @@ async fn killed_at_any_moment_of_a_rotation_the_ring_is_whole_and_no_key_is_lost
             let order = json!({"mode": "now"});
             let answered = tokio::select! {
                 answer = stage.order(&order) => {
-                    tokio::time::sleep(moment / 2).await;
+                    after(moment / 2).await;
                     Some(answer.json()["kid"].as_str().unwrap().to_owned())
                 }
-                () = tokio::time::sleep(moment) => None,
+                () = after(moment) => None,
             };
             kill(&mut stage).await;
 

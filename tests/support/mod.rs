@@ -31,6 +31,11 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/keys")).join(name)
 }
 
+/// Decides when something happens that may happen at any time, such as a kill.
+pub(crate) async fn after(moment: Duration) {
+    tokio::time::sleep(moment).await;
+}
+
 /// Looks again and again until `condition` holds.
 pub(crate) async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
     let mut condition = condition;
