@@ -111,6 +111,8 @@ pub fn plan(registered: Option<&Registered>, attempt: Option<&Attempt>, means: &
         Some(attempt) if means.token.is_some() && attempt.token.as_ref() != means.token => {
             Plan::Register
         }
+        // Where no token goes with a registration, none can be the sign that somebody has looked.
+        Some(attempt) if attempt.token.is_none() && means.force_replace => Plan::Register,
         Some(attempt) => Plan::Refuse(Reason::OutcomeUnknown {
             issuer: attempt.issuer.clone(),
             with_token: attempt.token.is_some(),
@@ -137,6 +139,12 @@ impl Reason {
             Self::IssuerChanged { .. } => {
                 "if the IdP only has a new address, set OIDC_ISSUER to the stored issuer; for \
                  another IdP, give this service an empty BFF_STATE_DIR and a new DCR_IAT"
+            }
+            Self::OutcomeUnknown {
+                with_token: false, ..
+            } => {
+                "look for the client at the IdP and delete it there, then start once with \
+                 DCR_FORCE_REPLACE=true, or with a token as DCR_IAT"
             }
             Self::OutcomeUnknown { .. } => {
                 "look for the client at the IdP and delete it there, then mint a fresh token with \
@@ -221,7 +229,8 @@ mod tests {
                 false,
                 Plan::Register,
             ),
-            (None, Some(sent_with(None)), None, true, unknown(false)),
+            (None, Some(sent_with(None)), None, false, unknown(false)),
+            (None, Some(sent_with(None)), None, true, Plan::Register),
             (
                 None,
                 Some(sent_with(None)),
