@@ -242,14 +242,13 @@ pub(super) fn anchor(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether an error says that this file system, or this place in it, is not ours to change.
+/// Whether an error of a sync says that this place is not ours to change, or that it keeps
+/// nothing. A file system that is mounted read-only is not among them: it has nothing to sync,
+/// and says yes, until it breaks.
 pub(super) fn is_not_ours(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ReadOnlyFilesystem
-            | io::ErrorKind::PermissionDenied
-            | io::ErrorKind::InvalidInput
-            | io::ErrorKind::Unsupported
+        io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
     )
 }
 

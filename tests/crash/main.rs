@@ -3,7 +3,8 @@
 //! Each scenario is run once without faults, which numbers its steps: every operation on the
 //! disk, every request to the IdP, every fetch of the JWK Set. Then it is run again for each
 //! step and each thing that can go wrong there, the disk loses what was not synced, and the
-//! program is started again until all is as it should be. `BFF_CRASH_SEEDS` says how often.
+//! program is started again until all is as it should be. `BFF_CRASH_SEEDS` says how often,
+//! `BFF_CRASH_ONLY` which points: those whose name holds these words.
 
 #![allow(
     clippy::disallowed_methods,
@@ -59,7 +60,10 @@ struct Tally {
 #[test]
 fn nothing_is_lost_doubled_or_torn_whichever_step_goes_wrong() {
     let seeds = seeds(1);
-    let points = points(Broken::default(), seeds, &SCENARIOS);
+    let mut points = points(Broken::default(), seeds, &SCENARIOS);
+    if let Ok(only) = std::env::var("BFF_CRASH_ONLY") {
+        points.retain(|point| point.name(&SCENARIOS).contains(&only));
+    }
 
     let (tallies, complaints) = run(&points, Broken::default(), &SCENARIOS);
 
@@ -160,11 +164,8 @@ fn run(points: &[Point], broken: Broken, scenarios: &[Scenario]) -> (Vec<Tally>,
                 tallies[point.scenario].count(&found);
                 // What comes after the first follows from it.
                 if let Some(wrong) = found.first() {
-                    let name = scenarios[point.scenario].name;
-                    complaints
-                        .lock()
-                        .unwrap()
-                        .push(format!("{name}: {point}: {wrong:?}"));
+                    let complaint = format!("{}: {wrong:?}", point.name(scenarios));
+                    complaints.lock().unwrap().push(complaint);
                 }
             }
         });
@@ -209,6 +210,10 @@ fn points(broken: Broken, seeds: u64, scenarios: &[Scenario]) -> Vec<Point> {
 }
 
 impl Point {
+    fn name(&self, scenarios: &[Scenario]) -> String {
+        format!("{}: {self}", scenarios[self.scenario].name)
+    }
+
     async fn run(&self, bench: &Bench, broken: Broken, scenario: Scenario) -> Vec<Wrong> {
         let number = u64::try_from(self.number).unwrap();
         let mut random = Random::new(number ^ (self.seed << 32) ^ ((self.fault as u64) << 48));

@@ -11,10 +11,9 @@ use std::time::Duration;
 use bff::app::{App, Backoff, Registrar};
 use bff::clock::Clock;
 use bff::config::{Config, Env, Overrides};
-use bff::registration::Event;
+use bff::registration::{Event, Registered, TokenFingerprint};
 use bff::store::{FileStore, State, Store};
 use dev_idp::{DevIdp, Fault as IdpFault, JwksCachePolicy};
-use jiff::Timestamp;
 use socket2::{Domain, Socket, Type};
 
 use crate::disk::{Loss, Mount, Promise, SimDisk};
@@ -52,8 +51,8 @@ pub(crate) struct World<'a> {
     /// The initial access tokens that the operator was given.
     tokens: Vec<String>,
     key: Option<String>,
-    /// When the client was registered that was there before.
-    first: Option<Timestamp>,
+    /// What paid for the client that was there before.
+    first: Vec<TokenFingerprint>,
 }
 
 /// How a run ended.
@@ -124,7 +123,7 @@ impl<'a> World<'a> {
             record: Record::default(),
             tokens: Vec::new(),
             key: None,
-            first: None,
+            first: Vec::new(),
         };
         world.set(scenario.always);
         if scenario.registered {
@@ -133,7 +132,7 @@ impl<'a> World<'a> {
             assert!(matches!(end, End::Ready), "{end:?}");
             world.settings.remove("DCR_IAT");
             let state = world.record.acknowledged().unwrap_or_default();
-            world.first = state.registration.map(|first| first.registered_at);
+            world.first = state.registration.unwrap().tokens;
         }
         bench.wires.forget();
         world.set(scenario.then);
@@ -320,7 +319,7 @@ impl<'a> World<'a> {
             self.record.wrong(Wrong::Lost(what));
         }
         if let Some(registered) = &state.registration
-            && registered.management.is_none()
+            && !registered.is_manageable()
             && !state
                 .journal
                 .entries()
@@ -350,7 +349,7 @@ impl<'a> World<'a> {
         let Some(registered) = &state.registration else {
             return false;
         };
-        let replaced = !self.scenario.replaces || self.first != Some(registered.registered_at);
+        let replaced = !self.scenario.replaces || self.first != registered.tokens;
         let redirect_uris = self.redirect_uris(&registered.client_id);
         replaced
             && state.attempt.is_none()
@@ -370,7 +369,7 @@ impl<'a> World<'a> {
         self.delete_strangers(&state);
         let unmanaged = |state: &State| {
             let registered = state.registration.as_ref();
-            registered.is_some_and(|registered| registered.management.is_none())
+            registered.is_some_and(|registered| !registered.is_manageable())
         };
         if self.scenario.replaces {
             self.mint();
@@ -431,7 +430,7 @@ impl<'a> World<'a> {
         let state = self.record.acknowledged().unwrap_or_default();
         let managed = |state: &State| {
             let registered = state.registration.as_ref();
-            registered.is_some_and(|registered| registered.management.is_some())
+            registered.is_some_and(Registered::is_manageable)
         };
         if managed(&state) {
             return;
@@ -480,7 +479,7 @@ async fn serve(
     wires: Arc<Wires>,
     slot: Slot,
 ) -> Result<(), (String, &'static str)> {
-    let app = App::open_with(store, config, Clock::new(Timestamp::now))
+    let app = App::open_with(store, config, Clock::system())
         .await
         .map_err(|error| (error.to_string(), error.hint()))?;
     let app = Arc::new(app);
@@ -489,6 +488,8 @@ async fn serve(
     app.serving()
         .await
         .map_err(|error| (error.to_string(), error.hint()))?;
+
+    app.show_active_key().await;
     let idp = app.config.idp.clone().unwrap();
     let registrar = Registrar::with_client(Arc::clone(&app), idp, wires.http.clone());
     let backoff = Backoff::until(Duration::ZERO, &app.shutdown);
