@@ -29,7 +29,7 @@ for (const [what, lose] of WAYS) {
     provider.requests.length = 0;
     for (const settings of [{}, { DCR_IAT: token }]) {
       const refused = await deployment.start(settings);
-      assert.equal(await refused.exited(), 1);
+      assert.equal(await refused.exited(), 77);
       const [complaint] = refused.output.complaints().map(({ message }) => message);
       assert.match(complaint, new RegExp(`knows neither client \`${lost}\`.*bff mint-iat.*DCR_IAT`));
       assertNoSecrets(refused.output, provider);
