@@ -12,6 +12,9 @@ use bff::config::settings::SETTINGS;
 use bff::config::{Config, ConfigErrors, Env, Overrides};
 use proptest::prelude::*;
 
+/// Settings, and those that are reported.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+
 /// Stands in every secret of these tests.
 const MARK: &str = "hush-7f3a";
 
@@ -51,6 +54,30 @@ fn all_mistakes_are_reported_at_once_with_variable_origin_value_and_expectation(
         "BFF_BASE_URL (not set): expected the URL at which the IdP reaches this service, such as https://bff.example, to register its jwks_uri; or set DCR_JWKS_URI, or DCR_JWKS=value".into(),
     ];
     assert_eq!(errors.to_string().lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_mistake_does_not_hide_another_one() {
+    let cases: [Case<'_>; 2] = [
+        (
+            &[
+                ("BFF_JWK_ROTATE_AFTER_DAYS", "90"),
+                ("BFF_ROTATION_PREPUBLISH", "1s"),
+            ],
+            &["BFF_JWK_RETIRE_AFTER_DAYS", "BFF_ROTATION_PREPUBLISH"],
+        ),
+        (
+            &[("DCR_ENABLED", "true")],
+            &["IDP_BASE_URL", "DCR_REDIRECT_URIS", "BFF_BASE_URL"],
+        ),
+    ];
+
+    for (settings, names) in cases {
+        let errors = load(&settings.iter().copied().collect()).unwrap_err();
+
+        let reported: Vec<_> = errors.0.iter().map(|error| error.name.as_str()).collect();
+        assert_eq!(reported, names, "{errors}");
+    }
 }
 
 #[test]

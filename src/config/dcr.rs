@@ -205,7 +205,7 @@ fn enabled(reader: &mut Reader<'_>) -> Option<bool> {
     let has_idp = reader.is_set(IDP_BASE_URL);
     let enabled = wished.unwrap_or(has_idp);
     if enabled && !has_idp {
-        return reader.missing(
+        reader.missing::<()>(
             IDP_BASE_URL,
             "expected the URL of the IdP, such as https://idp.example/api/oidc, to register there; \
              or set DCR_ENABLED=false",

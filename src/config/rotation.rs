@@ -41,44 +41,46 @@ impl Section for RotationConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let max_age = reader.value(BFF_JWKS_MAX_AGE, |text| parse::duration(text, &MAX_AGES));
         let rotate = reader.value(BFF_JWK_ROTATE_AFTER_DAYS, |text| parse::number(text, &DAYS));
-        let retire = reader.value(BFF_JWK_RETIRE_AFTER_DAYS, |text| parse::number(text, &DAYS));
+        let mut retire = reader.value(BFF_JWK_RETIRE_AFTER_DAYS, |text| parse::number(text, &DAYS));
         let max_keys = reader.value(BFF_JWK_MAX_KEYS, |text| parse::number(text, &KEYS));
-        let prepublish = reader.value(BFF_ROTATION_PREPUBLISH, |text| {
+        let mut prepublish = reader.value(BFF_ROTATION_PREPUBLISH, |text| {
             parse::duration(text, &PREPUBLISH)
         });
 
-        if let (Some(rotate), Some(retire)) = (rotate, retire)
-            && rotate > retire
+        if let (Some(rotate), Some(days)) = (rotate, retire)
+            && rotate > days
         {
-            return reader.wrong(
+            retire = reader.wrong(
                 BFF_JWK_RETIRE_AFTER_DAYS,
                 format!(
                     "expected at least BFF_JWK_ROTATE_AFTER_DAYS ({rotate}), since a key cannot \
-                     leave the JWK Set before it is replaced, got {retire}"
+                     leave the JWK Set before it is replaced, got {days}"
                 ),
             );
         }
-        let (max_age, prepublish) = (max_age?, prepublish?);
-        let floor = max_age + PREPUBLISH_MARGIN;
-        if prepublish < floor && reader.is_set(BFF_ROTATION_PREPUBLISH) {
-            return reader.wrong(
+        let floor = max_age.map(|max_age| max_age + PREPUBLISH_MARGIN);
+        if let (Some(floor), Some(wished)) = (floor, prepublish)
+            && wished < floor
+            && reader.is_set(BFF_ROTATION_PREPUBLISH)
+        {
+            prepublish = reader.wrong(
                 BFF_ROTATION_PREPUBLISH,
                 format!(
                     "expected at least {}, which is BFF_JWKS_MAX_AGE + {}, got {}; set it so, or \
                      lower BFF_JWKS_MAX_AGE",
                     in_units(floor),
                     in_units(PREPUBLISH_MARGIN),
-                    in_units(prepublish)
+                    in_units(wished)
                 ),
             );
         }
         Some(Self {
-            jwks_max_age: max_age,
+            jwks_max_age: max_age?,
             rotate_after: rotate.map(|days| DAY * days).filter(|age| !age.is_zero()),
             retire_after: DAY * retire?,
             max_keys: usize::try_from(max_keys?).ok()?,
             // A default gives way to the floor; a wish below it is refused above.
-            prepublish: prepublish.max(floor),
+            prepublish: prepublish?.max(floor?),
         })
     }
 }
