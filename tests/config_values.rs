@@ -40,7 +40,7 @@ fn a_flag_is_stronger_than_the_environment_that_than_the_file_and_that_than_the_
 
     let config = Config::load(&env, Some(&file), &flags).unwrap();
 
-    assert_eq!(config.keys.kid.unwrap(), "flag");
+    assert_eq!(config.keys.kid.unwrap().as_str(), "flag");
     assert_eq!(config.keys.keys_dir, Path::new("environment"));
     assert_eq!(config.rotation.jwks_max_age, Duration::from_mins(1));
     assert_eq!(config.log.filter, "info");
@@ -57,7 +57,7 @@ fn the_file_is_that_of_the_flag_else_of_the_variable_and_must_exist() {
     let env = Env::from([("BFF_CONFIG", path("of-variable"))]);
     let kid = |file: Option<PathBuf>| {
         let config = Config::load(&env, file.as_deref(), &Overrides::default());
-        config.unwrap().keys.kid.unwrap()
+        config.unwrap().keys.kid.unwrap().as_str().to_owned()
     };
 
     assert_eq!(kid(None), "of-variable");

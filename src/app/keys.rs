@@ -12,7 +12,7 @@ use super::Ledger;
 use super::ledger::blocking;
 use crate::clock::Clock;
 use crate::config::KeysConfig;
-use crate::jose::{Algorithm, InvalidKid, Kid, LoadKeyError, MakeKeyError, SigningKey};
+use crate::jose::{Algorithm, Kid, LoadKeyError, MakeKeyError, SigningKey};
 use crate::keyring::{KeyRing, KeyState};
 use crate::registration::Event;
 use crate::secret::Secret;
@@ -71,9 +71,6 @@ pub enum KeysError {
     /// No new key could be made.
     #[error("cannot make a signing key")]
     Make(#[from] MakeKeyError),
-    /// The configured key ID is none.
-    #[error("BFF_KID cannot be used")]
-    Name(#[from] InvalidKid),
     /// Keys lie on the volume, and nothing says which of them is meant.
     #[error("{} already holds keys ({}), and nothing says which one is to sign", .directory.display(), .names.join(", "))]
     Strays {
@@ -108,7 +105,7 @@ impl KeysError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            Self::Import { .. } | Self::Name(_) | Self::Strays { .. } | Self::Unreadable { .. }
+            Self::Import { .. } | Self::Strays { .. } | Self::Unreadable { .. }
         )
     }
 
@@ -127,7 +124,6 @@ impl KeysError {
                 "restore the state and the keys (BFF_STATE_DIR, BFF_KEYS_DIR) from one backup"
             }
             Self::Make(_) => "see that the machine has memory and /dev/urandom",
-            Self::Name(_) => "change BFF_KID, or leave it unset",
             Self::Strays { .. } => "name the one to sign with in BFF_JWT_SIGNING_KEY",
             Self::Unlisted { .. } => "let the user that runs bff read BFF_KEYS_DIR",
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
@@ -319,19 +315,17 @@ async fn import(path: &Path, config: &KeysConfig) -> Result<SigningKey, KeysErro
         path: path.to_path_buf(),
         source,
     })?;
-    let kid = wished_kid(config)?;
-    let (passphrase, alg) = (config.passphrase.clone(), config.algorithm);
+    let (passphrase, alg, kid) = (
+        config.passphrase.clone(),
+        config.algorithm,
+        config.kid.clone(),
+    );
     blocking(move || SigningKey::from_pem(text.expose().as_bytes(), passphrase.as_ref(), alg, kid))
         .await
         .map_err(|source| KeysError::Import {
             path: path.to_path_buf(),
             source,
         })
-}
-
-/// The configured name of the first key.
-fn wished_kid(config: &KeysConfig) -> Result<Option<Kid>, InvalidKid> {
-    config.kid.as_deref().map(str::parse).transpose()
 }
 
 /// Reads the PEM that an operator has put there, and says so if others can read it too.
@@ -372,7 +366,7 @@ async fn adopt(ledger: &Ledger, config: &KeysConfig) -> Result<Option<SigningKey
         [name] => name.clone(),
         _ => return Err(strays(names)),
     };
-    let wished = wished_kid(config)?.filter(|kid| *kid.file_stem() == *name);
+    let wished = config.kid.clone().filter(|kid| *kid.file_stem() == *name);
     let Some(kid) = wished.clone().or_else(|| name.parse().ok()) else {
         return Err(strays(names));
     };
@@ -394,8 +388,8 @@ async fn adopt(ledger: &Ledger, config: &KeysConfig) -> Result<Option<SigningKey
 async fn generate(config: &KeysConfig) -> Result<SigningKey, KeysError> {
     let alg = config.algorithm.unwrap_or(Algorithm::ES256);
     let key = blocking(move || SigningKey::generate(alg)).await?;
-    Ok(match wished_kid(config)? {
-        Some(kid) => key.named(kid),
+    Ok(match &config.kid {
+        Some(kid) => key.named(kid.clone()),
         None => key,
     })
 }

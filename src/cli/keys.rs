@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Exit, Failure, output};
 use crate::config::KeysConfig;
-use crate::jose::{Algorithm, Kid, LoadKeyError, SigningKey};
+use crate::jose::{Algorithm, LoadKeyError, SigningKey};
 use crate::keyring::KeyRing;
 use crate::secret::Secret;
 use crate::store::{FileStore, LoadError, State, Store as _, write_private_file};
@@ -85,15 +85,11 @@ fn parse(
     alg: Option<Algorithm>,
     path: &Path,
 ) -> Result<SigningKey, Failure> {
-    let kid = config
-        .kid
-        .as_deref()
-        .and_then(|kid| kid.parse::<Kid>().ok());
     SigningKey::from_pem(
         text.expose().as_bytes(),
         config.passphrase.as_ref(),
         alg,
-        kid,
+        config.kid.clone(),
     )
     .map_err(|error: LoadKeyError| {
         let hint = error.hint();

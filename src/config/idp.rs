@@ -20,6 +20,8 @@ pub struct IdpConfig {
     pub base_url: Url,
     /// The expected `issuer`, as it was given: it is compared exactly (RFC 8414 §3.3).
     pub issuer: String,
+    /// The same, to compare its origin.
+    pub issuer_url: Url,
     /// Counts instead of the discovered one.
     pub registration_endpoint: Option<Url>,
     /// Counts instead of the discovered one.
@@ -71,7 +73,7 @@ impl Section for Option<IdpConfig> {
 
         let base_url = reader.optional(IDP_BASE_URL, |text| Ok((text.to_owned(), base(text)?)));
         let issuer = reader.optional(OIDC_ISSUER, |text| {
-            parse::base_url(text).map(|_| text.to_owned())
+            parse::base_url(text).map(|url| (text.to_owned(), url))
         });
         let registration_endpoint = reader.optional(DCR_REGISTRATION_ENDPOINT, endpoint);
         let token_endpoint = reader.optional(OIDC_TOKEN_URL, endpoint);
@@ -89,9 +91,11 @@ impl Section for Option<IdpConfig> {
         let Some((given, base_url)) = base_url else {
             return Some(None);
         };
+        let (issuer, issuer_url) = issuer.unwrap_or_else(|| (given, base_url.clone()));
         let idp = IdpConfig {
             admin_base_url: admin_base_url.unwrap_or_else(|| admin_of(&base_url)),
-            issuer: issuer.unwrap_or(given),
+            issuer,
+            issuer_url,
             base_url,
             registration_endpoint,
             token_endpoint,

@@ -9,11 +9,8 @@ use super::settings::{
     BFF_JWT_SIGNING_KEY, BFF_KEY_PASSPHRASE, BFF_KEYS_DIR, BFF_KID, BFF_SIGNING_ALG, BFF_STATE_DIR,
     DCR_SIGNING_KEY,
 };
-use crate::jose::Algorithm;
+use crate::jose::{Algorithm, Kid};
 use crate::secret::Secret;
-
-/// Longest `kid`, in characters.
-const MAX_KID: usize = 128;
 
 /// Where keys and state are, and what the first key is.
 #[derive(Clone, Debug)]
@@ -26,9 +23,8 @@ pub struct KeysConfig {
     pub signing_key: Option<PathBuf>,
     /// Decrypts that PEM.
     pub passphrase: Option<Secret>,
-    /// The first key's `kid`, 1 to 128 visible ASCII characters; none means its RFC 7638
-    /// thumbprint.
-    pub kid: Option<String>,
+    /// The first key's `kid`; none means its RFC 7638 thumbprint.
+    pub kid: Option<Kid>,
     /// The signature algorithm; none means by key.
     pub algorithm: Option<Algorithm>,
 }
@@ -40,7 +36,7 @@ impl Section for KeysConfig {
         let signing_key = reader.optional(BFF_JWT_SIGNING_KEY, parse::path);
         let same_key = reader.optional(DCR_SIGNING_KEY, parse::path);
         let passphrase = reader.secret(BFF_KEY_PASSPHRASE, parse::passphrase);
-        let kid = reader.optional(BFF_KID, |text| parse::visible(text, 1..=MAX_KID));
+        let kid = reader.optional(BFF_KID, parse::kid);
         let algorithm = reader.optional(BFF_SIGNING_ALG, parse::algorithm);
 
         let signing_key = match (signing_key?, same_key?) {

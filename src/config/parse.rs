@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 pub(super) use self::duration::{duration, in_units};
 pub(super) use self::oauth::{grant_type, jwt, passphrase, scope_token, token};
 pub(super) use self::url::{append, base_url, http_url, is_loopback, redirect_uri};
-use crate::jose::Algorithm;
+use crate::jose::{Algorithm, Kid};
 
 /// Why a text is no value of its setting.
 #[derive(Debug)]
@@ -171,16 +171,26 @@ const fn crate_name() -> &'static str {
     env!("CARGO_PKG_NAME")
 }
 
-/// Visible ASCII characters (`%x21-7E`), a given number of them.
-pub(super) fn visible(text: &str, length: RangeInclusive<usize>) -> Result<String, Wrong> {
-    if length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+/// The name of a key (RFC 7517 §4.5).
+pub(super) fn kid(text: &str) -> Result<Kid, Wrong> {
+    text.parse().map_err(|_| visible_up_to(Kid::MAX_LENGTH))
+}
+
+/// A `client_id`: visible ASCII characters (`%x21-7E`), 1 to 256 of them.
+pub(super) fn client_id(text: &str) -> Result<String, Wrong> {
+    const MAX_LENGTH: usize = 256;
+
+    let fits = (1..=MAX_LENGTH).contains(&text.len());
+    if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(text.to_owned());
     }
-    Err(Wrong::expected(format!(
-        "{} to {} visible ASCII characters without a space",
-        length.start(),
-        length.end()
-    )))
+    Err(visible_up_to(MAX_LENGTH))
+}
+
+fn visible_up_to(length: usize) -> Wrong {
+    Wrong::expected(format!(
+        "1 to {length} visible ASCII characters without a space"
+    ))
 }
 
 /// Text on one line.

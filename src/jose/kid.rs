@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Kid(String);
 
-/// Longest key ID, in characters.
-const MAX_LENGTH: usize = 128;
-
 impl Kid {
+    /// Longest key ID, in characters.
+    pub const MAX_LENGTH: usize = 128;
+
     /// The key ID as it stands in a JWK.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -43,14 +43,14 @@ impl Kid {
 
 /// A text that cannot be a [`Kid`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a key ID is 1 to {MAX_LENGTH} visible ASCII characters")]
+#[error("a key ID is 1 to {} visible ASCII characters", Kid::MAX_LENGTH)]
 pub struct InvalidKid;
 
 impl FromStr for Kid {
     type Err = InvalidKid;
 
     fn from_str(text: &str) -> Result<Self, InvalidKid> {
-        let fits = (1..=MAX_LENGTH).contains(&text.len());
+        let fits = (1..=Self::MAX_LENGTH).contains(&text.len());
         if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             Ok(Self(text.to_owned()))
         } else {

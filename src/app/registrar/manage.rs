@@ -180,8 +180,7 @@ impl Registrar {
 
     /// Whether a token may go to `uri`: it is where the one before went, or the IdP's own.
     fn is_of_the_idp(&self, uri: &Url, held: Option<&Url>) -> bool {
-        let issuer = Url::parse(&self.idp.issuer).ok();
-        [held, Some(&self.idp.base_url), issuer.as_ref()]
+        [held, Some(&self.idp.base_url), Some(&self.idp.issuer_url)]
             .into_iter()
             .flatten()
             .any(|known| known.origin() == uri.origin())

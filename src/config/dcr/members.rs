@@ -15,9 +15,6 @@ use crate::config::settings::{
     DCR_ROTATION_SAFE, DCR_SCOPE, OIDC_SCOPES, Setting,
 };
 
-/// Longest `client_id`, in characters.
-const MAX_CLIENT_ID: usize = 256;
-
 /// Members of a registration that have a setting of their own or follow from others, and what to
 /// use instead.
 const OWN_MEMBERS: [(&str, &str); 17] = [
@@ -41,9 +38,8 @@ const OWN_MEMBERS: [(&str, &str); 17] = [
 ];
 
 pub(super) fn client_id(reader: &mut Reader<'_>) -> Option<Option<String>> {
-    let visible = |text: &str| parse::visible(text, 1..=MAX_CLIENT_ID);
-    let wished = reader.optional(DCR_CLIENT_ID, visible);
-    let same = reader.optional(AUTH_CLIENT_ID, visible);
+    let wished = reader.optional(DCR_CLIENT_ID, parse::client_id);
+    let same = reader.optional(AUTH_CLIENT_ID, parse::client_id);
     match (wished?, same?) {
         (Some(wished), Some(same)) if wished != same => reader.wrong(
             AUTH_CLIENT_ID,
