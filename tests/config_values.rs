@@ -406,7 +406,7 @@ fn a_command_that_reads_a_part_does_not_meet_the_mistakes_of_another() {
 
     let ((keys, mint), _) = sources.read::<(KeysConfig, MintConfig)>().unwrap();
     assert_eq!(keys.algorithm, Some(Algorithm::EdDsa));
-    assert_eq!(mint.admin_token.unwrap().expose(), "token");
+    assert_eq!(mint.idp_admin_token.unwrap().expose(), "token");
     assert_eq!(sources.read::<ListenConfig>().unwrap_err().0.len(), 1);
 
     let without_idp = Sources::open(&Env::default(), None, &Overrides::default());

@@ -307,7 +307,7 @@ impl Registrar {
 
     /// What an administrator may do, if we have his token.
     fn admin(&self) -> Option<AdminClient> {
-        let token = self.dcr().admin_token.clone()?;
+        let token = self.dcr().idp_admin_token.clone()?;
         let base_url = self.idp.admin_base_url.clone();
         Some(AdminClient::new(self.http.clone(), base_url, token))
     }

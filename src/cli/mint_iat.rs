@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 
 pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let config = context.read::<MintConfig>()?;
-    let admin_token = match config.admin_token {
+    let admin_token = match config.idp_admin_token {
         Some(token) => token,
         None => from_standard_input()?,
     };

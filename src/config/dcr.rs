@@ -49,8 +49,9 @@ pub struct DcrConfig {
     pub allow_failure: bool,
     /// The initial access token, used once.
     pub iat: Option<Secret>,
-    /// Mints an initial or renews a registration access token.
-    pub admin_token: Option<Secret>,
+    /// The token of the IdP's administrator: mints an initial or renews a registration access
+    /// token.
+    pub idp_admin_token: Option<Secret>,
     /// The wished `client_id`.
     pub client_id: Option<String>,
     /// `client_name`.
@@ -122,7 +123,7 @@ impl Section for DcrConfig {
         let skip = reader.value(SKIP_DCR_BOOTSTRAP, parse::boolean);
         let allow_failure = reader.value(ALLOW_BOOTSTRAP_FAILURE, parse::boolean);
         let iat = reader.secret(DCR_IAT, parse::token);
-        let admin_token = reader.secret(BOOTSTRAP_ADMIN_TOKEN, parse::token);
+        let idp_admin_token = reader.secret(BOOTSTRAP_ADMIN_TOKEN, parse::token);
         let client_id = client_id(reader);
         let client_name = reader.optional(DCR_CLIENT_NAME, parse::line);
         let client_profile = reader.optional(DCR_CLIENT_PROFILE, parse::line);
@@ -178,7 +179,7 @@ impl Section for DcrConfig {
             skip: skip?,
             allow_failure: allow_failure?,
             iat: iat?,
-            admin_token: admin_token?,
+            idp_admin_token: idp_admin_token?,
             client_name: client_name?
                 .or_else(|| client_id.clone())
                 .unwrap_or_else(|| DEFAULT_CLIENT_NAME.to_owned()),

@@ -142,17 +142,17 @@ fn is_insecure(url: &Url) -> bool {
 pub struct MintConfig {
     /// The IdP.
     pub idp: IdpConfig,
-    /// Authorizes minting; without it the command asks for it.
-    pub admin_token: Option<Secret>,
+    /// The token of the IdP's administrator; without it the command asks for it.
+    pub idp_admin_token: Option<Secret>,
 }
 
 impl Section for MintConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let idp = IdpConfig::read(reader);
-        let admin_token = reader.secret(BOOTSTRAP_ADMIN_TOKEN, parse::token);
+        let idp_admin_token = reader.secret(BOOTSTRAP_ADMIN_TOKEN, parse::token);
         Some(Self {
             idp: idp?,
-            admin_token: admin_token?,
+            idp_admin_token: idp_admin_token?,
         })
     }
 }
