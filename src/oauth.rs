@@ -4,6 +4,7 @@ mod assertion;
 mod client;
 mod error;
 mod server;
+mod transport_security;
 
 pub use assertion::AssertionClaims;
 pub use assertion::CLIENT_ASSERTION_TYPE;
@@ -17,3 +18,4 @@ pub use error::OAuthError;
 pub use server::InvalidMetadata;
 pub use server::ServerMetadata;
 pub use server::well_known_locations;
+pub use transport_security::is_loopback;

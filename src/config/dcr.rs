@@ -18,7 +18,7 @@ use self::members::{
     check_redirects, client_id, extra_metadata, redirect_update_mode, scope, without_repeats,
 };
 use super::Section;
-use super::parse::{self, append, is_loopback};
+use super::parse::{self, append};
 use super::reader::{Reader, comma_or_space};
 use super::settings::{
     ALLOW_BOOTSTRAP_FAILURE, BFF_ASSERTION_AUDIENCE, BFF_BASE_URL, BFF_BOOTSTRAP_TIMEOUT,
@@ -27,6 +27,7 @@ use super::settings::{
     DCR_SIGNING_KEY, DCR_SOFTWARE_STATEMENT, IDP_BASE_URL, MS_BFF_TOKEN_AUTH_METHOD, SETTINGS,
     SKIP_DCR_BOOTSTRAP,
 };
+use crate::oauth::is_loopback;
 use crate::secret::Secret;
 
 /// `client_name` if nothing else names the client.

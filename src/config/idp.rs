@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::Section;
-use super::parse::{self, Wrong, append, is_loopback};
+use super::parse::{self, Wrong, append};
 use super::reader::{Reader, readable_file};
 use super::settings::{
     BFF_ALLOW_INSECURE_HTTP, BFF_CA_FILE, BOOTSTRAP_ADMIN_TOKEN, DCR_REGISTRATION_ENDPOINT,
     IDP_ADMIN_BASE_URL, IDP_BASE_URL, OIDC_ISSUER, OIDC_TOKEN_URL,
 };
+use crate::oauth::is_loopback;
 use crate::secret::Secret;
 
 /// Where the IdP is, and how it is reached.

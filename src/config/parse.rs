@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 pub(super) use self::duration::{duration, in_units};
 pub(super) use self::oauth::{grant_type, jwt, passphrase, scope_token, token};
-pub(super) use self::url::{append, base_url, http_url, is_loopback, redirect_uri};
+pub(super) use self::url::{append, base_url, http_url, redirect_uri};
 use crate::jose::{Algorithm, Kid};
 
 /// Why a text is no value of its setting.

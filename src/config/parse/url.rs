@@ -1,8 +1,9 @@
 //! URLs.
 
-use url::{Host, Url};
+use url::Url;
 
 use super::{Found, Wrong};
+use crate::oauth::is_loopback;
 
 /// An absolute `http` or `https` URL without user name, password and fragment.
 pub(in crate::config) fn http_url(text: &str) -> Result<Url, Wrong> {
@@ -63,19 +64,6 @@ pub(in crate::config) fn redirect_uri(text: &str) -> Result<String, Wrong> {
         ));
     }
     Ok(text.to_owned())
-}
-
-/// Whether a URL leads to this machine.
-pub(in crate::config) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// A URL with more path, whether or not the first ends in a slash.
