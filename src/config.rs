@@ -27,7 +27,7 @@ pub use self::keys::KeysConfig;
 pub use self::listen::ListenConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::reader::Reader;
-pub use self::rotation::{PREPUBLISH_MARGIN, RotationConfig};
+pub use self::rotation::RotationConfig;
 
 use self::file::ConfigFile;
 use self::settings::CONFIG_VARIABLE;

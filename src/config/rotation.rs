@@ -10,16 +10,13 @@ use super::settings::{
     BFF_JWK_MAX_KEYS, BFF_JWK_RETIRE_AFTER_DAYS, BFF_JWK_ROTATE_AFTER_DAYS, BFF_JWKS_MAX_AGE,
     BFF_ROTATION_PREPUBLISH,
 };
+use crate::keyring::RotationPolicy;
 
 const DAY: Duration = Duration::from_hours(24);
 const MAX_AGES: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
 const PREPUBLISH: RangeInclusive<Duration> = Duration::ZERO..=DAY.saturating_mul(30);
 const DAYS: RangeInclusive<u32> = 0..=3650;
 const KEYS: RangeInclusive<u32> = 2..=100;
-
-/// How much longer than the cache lifetime a key is published before it may sign: what a verifier
-/// may take to fetch the JWK Set, and its clock may differ.
-pub const PREPUBLISH_MARGIN: Duration = Duration::from_mins(1);
 
 /// How long keys live and are published.
 #[derive(Clone, Debug)]
@@ -33,7 +30,7 @@ pub struct RotationConfig {
     /// Published keys at most, 2 to 100.
     pub max_keys: usize,
     /// How long a new key is published before it may sign; at least `jwks_max_age` +
-    /// [`PREPUBLISH_MARGIN`].
+    /// [`RotationPolicy::FETCH_MARGIN`].
     pub prepublish: Duration,
 }
 
@@ -58,7 +55,7 @@ impl Section for RotationConfig {
                 ),
             );
         }
-        let floor = max_age.map(|max_age| max_age + PREPUBLISH_MARGIN);
+        let floor = max_age.map(|max_age| max_age + RotationPolicy::FETCH_MARGIN);
         if let (Some(floor), Some(wished)) = (floor, prepublish)
             && wished < floor
             && reader.is_set(BFF_ROTATION_PREPUBLISH)
@@ -69,7 +66,7 @@ impl Section for RotationConfig {
                     "expected at least {}, which is BFF_JWKS_MAX_AGE + {}, got {}; set it so, or \
                      lower BFF_JWKS_MAX_AGE",
                     in_units(floor),
-                    in_units(PREPUBLISH_MARGIN),
+                    in_units(RotationPolicy::FETCH_MARGIN),
                     in_units(wished)
                 ),
             );
