@@ -25,7 +25,7 @@ pub use self::error::{ConfigError, ConfigErrors, ConfigWarning, Origin};
 pub use self::idp::{IdpConfig, MintConfig};
 pub use self::keys::KeysConfig;
 pub use self::listen::ListenConfig;
-pub use self::log::{LogConfig, LogFormat};
+pub use self::log::LogConfig;
 pub use self::reader::Reader;
 pub use self::rotation::RotationConfig;
 

@@ -6,25 +6,29 @@ use std::io::{self, IsTerminal as _};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
-use crate::config::{LogConfig, LogFormat};
-
 /// Starts logging, once per process.
 ///
-/// Standard output stays free for what a command is asked to print.
+/// `filter` holds directives of `EnvFilter`. `text` asks for lines of text (`true`) or of JSON
+/// (`false`); without it they are text on a terminal, and JSON elsewhere. Text on a terminal has
+/// colours if `colour` permits them. Standard output stays free for what a command is asked to
+/// print.
 ///
 /// # Errors
 ///
 /// If the filter does not parse, or somebody else logs already.
-pub fn init(config: &LogConfig) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let filter: EnvFilter = config.filter.parse()?;
+pub fn init(
+    filter: &str,
+    text: Option<bool>,
+    colour: bool,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let filter: EnvFilter = filter.parse()?;
     let terminal = io::stderr().is_terminal();
-    let text = match config.format {
-        Some(format) => format == LogFormat::Text,
-        None => terminal,
-    };
     let builder = fmt().with_env_filter(filter).with_writer(io::stderr);
-    if text {
-        builder.with_ansi(terminal).with_target(false).try_init()
+    if text.unwrap_or(terminal) {
+        builder
+            .with_ansi(colour && terminal)
+            .with_target(false)
+            .try_init()
     } else {
         builder
             .json()

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bff::config::{
-    Config, ConfigErrors, Env, KeysConfig, ListenConfig, LogFormat, MintConfig, Overrides,
-    RedirectUpdateMode, Sources,
+    Config, ConfigErrors, Env, KeysConfig, ListenConfig, MintConfig, Overrides, RedirectUpdateMode,
+    Sources,
 };
 use bff::jose::Algorithm;
 
@@ -96,7 +96,7 @@ fn the_file_takes_the_types_of_toml() {
 
     assert_eq!(config.rotation.rotate_after, None);
     assert_eq!(config.rotation.prepublish, Duration::from_hours(1));
-    assert_eq!(config.log.format, Some(LogFormat::Json));
+    assert_eq!(config.log.text, Some(false));
     assert_eq!(
         config.dcr.grant_types,
         ["authorization_code", "refresh_token"]
@@ -412,6 +412,16 @@ fn a_command_that_reads_a_part_does_not_meet_the_mistakes_of_another() {
     let without_idp = Sources::open(&Env::default(), None, &Overrides::default());
     let errors = without_idp.read::<MintConfig>().unwrap_err();
     assert_eq!(errors.0[0].name, "IDP_BASE_URL");
+}
+
+#[test]
+fn the_log_has_no_colours_if_no_color_says_anything() {
+    for (value, colour) in [("", true), ("1", false), ("false", false)] {
+        let config = usual(&[("NO_COLOR", value)]).unwrap();
+
+        assert_eq!(config.log.colour, colour, "{value:?}");
+        assert_eq!(config.warnings, []);
+    }
 }
 
 fn usual(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {

@@ -22,12 +22,6 @@ const LAYERS: [&[&str]; 9] = [
     &["cli"],
 ];
 
-/// Imports inside a layer that are allowed after all, with the reason.
-const EXCEPTIONS: [(&str, &str); 1] = [
-    // The log is set up from its own section of the configuration.
-    ("telemetry", "config"),
-];
-
 #[test]
 fn modules_import_only_from_lower_layers() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -41,9 +35,7 @@ fn modules_import_only_from_lower_layers() {
         for (index, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
             for imported in imports(line) {
                 seen += 1;
-                let allowed = imported == importer
-                    || layer(&imported) < layer(&importer)
-                    || EXCEPTIONS.contains(&(importer.as_str(), imported.as_str()));
+                let allowed = imported == importer || layer(&imported) < layer(&importer);
                 if !allowed {
                     let place = format!("{}:{}", file.display(), index + 1);
                     wrong.push(format!("{place}: {importer} imports {imported}"));

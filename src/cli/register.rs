@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 
 pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let config = Config::load(&context.env, context.config.as_deref(), &context.overrides)?;
-    telemetry::init(&config.log).map_err(|error| {
+    telemetry::init(&config.log.filter, config.log.text, config.log.colour).map_err(|error| {
         let error = anyhow::anyhow!("cannot start the log: {error}");
         Failure::new(Exit::Configuration, error, "check BFF_LOG")
     })?;

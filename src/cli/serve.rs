@@ -49,7 +49,7 @@ pub(super) fn command(mut context: Context, arguments: &Arguments) -> Result<(),
         }
     }
     let config = Config::load(&context.env, context.config.as_deref(), &context.overrides)?;
-    telemetry::init(&config.log).map_err(|error| {
+    telemetry::init(&config.log.filter, config.log.text, config.log.colour).map_err(|error| {
         Failure::new(
             Exit::Configuration,
             anyhow::anyhow!("cannot start the log: {error}"),

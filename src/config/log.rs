@@ -10,31 +10,23 @@ use super::settings::{BFF_LOG, BFF_LOG_FORMAT};
 pub struct LogConfig {
     /// Directives that `tracing_subscriber::EnvFilter` parses.
     pub filter: String,
-    /// How a line looks; none means text on a terminal, JSON elsewhere.
-    pub format: Option<LogFormat>,
-}
-
-/// How a line of the log looks.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// For people.
-    Text,
+    /// Whether lines are text for people rather than JSON; none means text on a terminal, JSON
+    /// elsewhere.
+    pub text: Option<bool>,
+    /// Whether text on a terminal may have colours: `NO_COLOR` is not set.
+    pub colour: bool,
 }
 
 impl Section for LogConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let filter = reader.value(BFF_LOG, parse::log_filter);
-        let format = reader.optional(BFF_LOG_FORMAT, |text| {
-            parse::choice(
-                text,
-                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-            )
+        let text = reader.optional(BFF_LOG_FORMAT, |text| {
+            parse::choice(text, &[("text", true), ("json", false)])
         });
         Some(Self {
             filter: filter?,
-            format: format?,
+            text: text?,
+            colour: !reader.has_variable("NO_COLOR"),
         })
     }
 }

@@ -73,6 +73,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether a variable that is no setting of ours is set in the environment.
+    pub(super) fn has_variable(&self, name: &str) -> bool {
+        self.sources.env.get(name).is_some()
+    }
+
     /// A setting that has a default.
     pub(super) fn value<T>(
         &mut self,
