@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Number};
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Origin};
+use super::mistakes::{ConfigError, Origin};
 use super::parse::{quoted, shown};
 use super::settings::{self, CONFIG_VARIABLE, SETTINGS};
 
@@ -20,6 +20,18 @@ pub(super) enum Value {
     Other(&'static str),
     Table(Map<String, serde_json::Value>),
     Text(String),
+}
+
+impl Value {
+    /// Whether it is the same as none.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::List(items) => items.is_empty(),
+            Self::Other(_) => false,
+            Self::Table(members) => members.is_empty(),
+            Self::Text(text) => text.trim().is_empty(),
+        }
+    }
 }
 
 /// The settings of a file.

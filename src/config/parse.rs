@@ -1,8 +1,9 @@
 //! From text to values, each with the words for what was expected.
 
 mod duration;
-mod oauth;
+mod metadata;
 mod url;
+mod wrong;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -11,64 +12,10 @@ use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
 pub(super) use self::duration::{duration, in_units};
-pub(super) use self::oauth::{grant_type, jwt, passphrase, scope_token, token};
+pub(super) use self::metadata::{grant_type, jwt, passphrase, scope_token, token};
 pub(super) use self::url::{append, base_url, http_url, redirect_uri};
+pub(super) use self::wrong::{Wrong, quoted, shown};
 use crate::jose::{Algorithm, Kid};
-
-/// Why a text is no value of its setting.
-#[derive(Debug)]
-pub(super) struct Wrong {
-    pub(super) problem: String,
-    pub(super) found: Found,
-}
-
-/// What an error may show of a wrong value.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// Nothing, because it may hold a password, or because the problem says it.
-    Hidden,
-    /// All of it.
-    Whole,
-}
-
-impl Wrong {
-    /// Completes "expected …, got …".
-    pub(super) fn expected(what: impl AsRef<str>) -> Self {
-        Self {
-            problem: format!("expected {}", what.as_ref()),
-            found: Found::Whole,
-        }
-    }
-
-    /// Says everything itself.
-    pub(super) fn because(problem: impl Into<String>) -> Self {
-        Self {
-            problem: problem.into(),
-            found: Found::Hidden,
-        }
-    }
-}
-
-/// How much of a wrong value is shown, in characters.
-const SHOWN: usize = 80;
-
-/// Text as an error shows it: on one line, shortened, without control characters.
-pub(super) fn shown(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(SHOWN)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push('…');
-    }
-    shown
-}
-
-/// The same between quotes.
-pub(super) fn quoted(text: &str) -> String {
-    format!("\"{}\"", shown(text))
-}
 
 /// `true`/`false`, `1`/`0`, `yes`/`no`, `on`/`off`, in any case.
 pub(super) fn boolean(text: &str) -> Result<bool, Wrong> {
@@ -234,15 +181,5 @@ mod tests {
         for text in ["inf", "debgu", "info,bff=loud", "="] {
             assert!(log_filter(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_wrong_value_is_shown_on_one_line_and_shortened() {
-        let text = format!("a\n\u{1b}\"{}", "é".repeat(200));
-
-        let quoted = quoted(&text);
-
-        assert!(quoted.starts_with(r#""a\n\u{1b}\"é"#), "{quoted}");
-        assert!(quoted.ends_with("é…\""), "{quoted}");
     }
 }

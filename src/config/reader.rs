@@ -5,37 +5,33 @@
     reason = "a wrong value and an unset one are different answers"
 )]
 
-mod layers;
 mod secret_file;
-
-use std::fs::{self, File};
-use std::path::PathBuf;
 
 use serde_json::Map;
 
-use self::layers::{Given, LAYERS};
-use super::Sources;
-use super::error::{ConfigError, ConfigErrors, ConfigWarning, Origin};
 use super::file::Value;
-use super::parse::{self, Found, Wrong, quoted};
+use super::layers::{Given, Layers};
+use super::mistakes::{ConfigError, ConfigErrors, ConfigWarning, Origin};
+use super::parse::{Wrong, quoted};
 use super::settings::Setting;
 use crate::secret::Secret;
 
-/// Reads settings for a [`Section`](super::Section).
+/// Reads the settings of a section.
 ///
 /// Its methods answer `None` if the value is wrong; the mistake is noted then, and reading goes
 /// on, so that all of them are reported together.
 pub struct Reader<'a> {
-    sources: &'a Sources,
+    layers: &'a Layers,
     errors: Vec<ConfigError>,
     warnings: Vec<ConfigWarning>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(sources: &'a Sources) -> Self {
+    /// `errors` are those that are known already.
+    pub(super) fn new(layers: &'a Layers, errors: Vec<ConfigError>) -> Self {
         Self {
-            sources,
-            errors: sources.errors.clone(),
+            layers,
+            errors,
             warnings: Vec::new(),
         }
     }
@@ -52,17 +48,12 @@ impl<'a> Reader<'a> {
 
     /// Whether anybody gave this setting, rightly or wrongly.
     pub(super) fn is_set(&self, setting: Setting) -> bool {
-        let set = |name: &str| {
-            LAYERS
-                .iter()
-                .any(|layer| !matches!(self.sources.given(*layer, name), Ok(None)))
-        };
-        set(setting.name) || setting.file_name().is_some_and(|name| set(&name))
+        !matches!(self.layers.find(setting), Ok(None))
     }
 
     /// Whether anybody gave this setting a value other than its default.
     pub(super) fn is_changed(&self, setting: Setting) -> bool {
-        match self.sources.find(setting) {
+        match self.layers.find(setting) {
             Ok(Some(given)) => match given.value.as_ref() {
                 Value::List(items) => items.join(",") != setting.default,
                 Value::Text(text) => text.trim() != setting.default,
@@ -75,7 +66,7 @@ impl<'a> Reader<'a> {
 
     /// Whether a variable that is no setting of ours is set in the environment.
     pub(super) fn has_variable(&self, name: &str) -> bool {
-        self.sources.env.get(name).is_some()
+        self.layers.env.get(name).is_some()
     }
 
     /// A setting that has a default.
@@ -191,7 +182,7 @@ impl<'a> Reader<'a> {
     }
 
     fn warn_of_exposed(&mut self, setting: Setting, origin: &Origin) {
-        let exposed = self.sources.file.as_ref().is_some_and(|file| file.exposed);
+        let exposed = self.layers.file.as_ref().is_some_and(|file| file.exposed);
         if let (Origin::File { path, .. }, true) = (origin, exposed) {
             let message = format!(
                 "stands in {}, which others than its owner can read: chmod 600, or set {}_FILE",
@@ -204,7 +195,7 @@ impl<'a> Reader<'a> {
 
     /// Notes a mistake of a setting that its parser could not see; always `None`.
     pub(super) fn wrong<T>(&mut self, setting: Setting, problem: impl Into<String>) -> Option<T> {
-        let origin = match self.sources.find(setting) {
+        let origin = match self.layers.find(setting) {
             Ok(Some(given)) => given.origin,
             Ok(None) if setting.default.is_empty() => Origin::Unset,
             Ok(None) => Origin::Default,
@@ -216,7 +207,7 @@ impl<'a> Reader<'a> {
     /// Notes that a setting is needed; always `None`. A file that could not be read may have
     /// held it, so that nothing is said then.
     pub(super) fn missing<T>(&mut self, setting: Setting, problem: &str) -> Option<T> {
-        if self.sources.file_failed {
+        if self.layers.file_failed {
             return None;
         }
         self.fail(setting.name, Origin::Unset, problem)
@@ -258,12 +249,10 @@ impl<'a> Reader<'a> {
     ) -> Option<T> {
         match parse(text) {
             Ok(value) => Some(value),
-            Err(Wrong { problem, found }) => match found {
-                Found::Whole if !setting.is_secret() => {
-                    self.wrong(setting, format!("{problem}, got {}", quoted(text)))
-                }
-                Found::Hidden | Found::Whole => self.wrong(setting, problem),
-            },
+            Err(Wrong { problem, shown }) if shown && !setting.is_secret() => {
+                self.wrong(setting, format!("{problem}, got {}", quoted(text)))
+            }
+            Err(Wrong { problem, .. }) => self.wrong(setting, problem),
         }
     }
 
@@ -280,7 +269,7 @@ impl<'a> Reader<'a> {
     }
 
     fn look_up(&mut self, setting: Setting) -> Option<Option<Given<'a>>> {
-        match self.sources.find(setting) {
+        match self.layers.find(setting) {
             Ok(given) => Some(given),
             Err(error) => self.fail(&error.name, error.origin, error.problem),
         }
@@ -293,20 +282,4 @@ fn trimmed<'t>(items: impl Iterator<Item = &'t str>) -> Vec<String> {
         .filter(|item| !item.is_empty())
         .map(str::to_owned)
         .collect()
-}
-
-/// Whether a character stands between the items of a list.
-pub(super) fn comma_or_space(c: char) -> bool {
-    c == ',' || c.is_whitespace()
-}
-
-/// Whether a file can be opened for reading.
-pub(super) fn readable_file(text: &str) -> Result<PathBuf, Wrong> {
-    let path = parse::path(text)?;
-    let readable = File::open(&path).and_then(|_| fs::metadata(&path));
-    match readable {
-        Ok(metadata) if metadata.is_file() => Ok(path),
-        Ok(_) => Err(Wrong::expected("a file")),
-        Err(error) => Err(Wrong::expected(format!("a readable file ({error})"))),
-    }
 }

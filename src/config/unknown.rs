@@ -1,7 +1,7 @@
 //! Names that are no setting, but look like one.
 
 use super::env::{Env, Overrides};
-use super::error::{ConfigError, ConfigWarning, Origin};
+use super::mistakes::{ConfigError, ConfigWarning, Origin};
 use super::settings::{self, SETTINGS};
 
 /// Prefixes that are ours alone.

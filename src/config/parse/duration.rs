@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Wrong;
+use super::wrong::Wrong;
 
 /// `300` (seconds), `60s`, `10m`, `24h`, `7d`, or several units, the largest first: `1h30m`.
 pub(in crate::config) fn duration(

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Found, Wrong};
+use super::wrong::Wrong;
 use crate::oauth::is_loopback;
 
 /// An absolute `http` or `https` URL without user name, password and fragment.
@@ -10,7 +10,7 @@ pub(in crate::config) fn http_url(text: &str) -> Result<Url, Wrong> {
     let wrong = |what: &str| {
         let mut wrong = Wrong::expected(what);
         if text.contains('@') {
-            wrong.found = Found::Hidden;
+            wrong.shown = false;
         }
         Err(wrong)
     };

@@ -7,7 +7,6 @@
 
 use serde_json::{Map, Value};
 
-use super::RedirectUpdateMode;
 use crate::config::parse;
 use crate::config::reader::Reader;
 use crate::config::settings::{
@@ -36,6 +35,19 @@ const OWN_MEMBERS: [(&str, &str); 17] = [
     ("token_endpoint_auth_method", "it is always private_key_jwt"),
     ("token_endpoint_auth_signing_alg", "set BFF_SIGNING_ALG"),
 ];
+
+/// How changed redirect URIs are updated.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RedirectUpdateMode {
+    /// As the IdP allows.
+    Auto,
+    /// Add ours to those that the IdP has.
+    Merge,
+    /// Leave those that the IdP has.
+    None,
+    /// Put ours in place of those that the IdP has.
+    Replace,
+}
 
 pub(super) fn client_id(reader: &mut Reader<'_>) -> Option<Option<String>> {
     let wished = reader.optional(DCR_CLIENT_ID, parse::client_id);

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::Section;
 use super::parse;
 use super::reader::Reader;
+use super::section::Section;
 use super::settings::{
     BFF_JWT_SIGNING_KEY, BFF_KEY_PASSPHRASE, BFF_KEYS_DIR, BFF_KID, BFF_SIGNING_ALG, BFF_STATE_DIR,
     DCR_SIGNING_KEY,

@@ -14,12 +14,14 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
+pub use self::members::RedirectUpdateMode;
+
 use self::members::{
     check_redirects, client_id, extra_metadata, redirect_update_mode, scope, without_repeats,
 };
-use super::Section;
 use super::parse::{self, append};
-use super::reader::{Reader, comma_or_space};
+use super::reader::Reader;
+use super::section::Section;
 use super::settings::{
     ALLOW_BOOTSTRAP_FAILURE, BFF_ASSERTION_AUDIENCE, BFF_BASE_URL, BFF_BOOTSTRAP_TIMEOUT,
     BFF_CLIENT_CRED_PATH, BOOTSTRAP_ADMIN_TOKEN, DCR_CLIENT_NAME, DCR_CLIENT_PROFILE, DCR_ENABLED,
@@ -103,19 +105,6 @@ pub enum JwksMode {
     Uri,
     /// `jwks`: they are pushed.
     Value,
-}
-
-/// How changed redirect URIs are updated.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RedirectUpdateMode {
-    /// As the IdP allows.
-    Auto,
-    /// Add ours to those that the IdP has.
-    Merge,
-    /// Leave those that the IdP has.
-    None,
-    /// Put ours in place of those that the IdP has.
-    Replace,
 }
 
 impl Section for DcrConfig {
@@ -276,4 +265,9 @@ fn auth_method(reader: &mut Reader<'_>) -> Option<()> {
             "private_key_jwt, the only method that this service authenticates with",
         )),
     })
+}
+
+/// What stands between the items of a list.
+fn comma_or_space(c: char) -> bool {
+    c == ',' || c.is_whitespace()
 }

@@ -1,8 +1,8 @@
 //! The log.
 
-use super::Section;
 use super::parse;
 use super::reader::Reader;
+use super::section::Section;
 use super::settings::{BFF_LOG, BFF_LOG_FORMAT};
 
 /// What is logged, and how.

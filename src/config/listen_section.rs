@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use super::Section;
 use super::parse;
 use super::reader::Reader;
+use super::section::Section;
 use super::settings::{BFF_ADMIN_LISTEN, BFF_ADMIN_TOKEN, BFF_LISTEN};
 use crate::secret::Secret;
 

@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Section;
 use super::parse::{self, in_units};
 use super::reader::Reader;
+use super::section::Section;
 use super::settings::{
     BFF_JWK_MAX_KEYS, BFF_JWK_RETIRE_AFTER_DAYS, BFF_JWK_ROTATE_AFTER_DAYS, BFF_JWKS_MAX_AGE,
     BFF_ROTATION_PREPUBLISH,

@@ -1,12 +1,13 @@
 //! The IdP.
 
+use std::fs::{self, File};
 use std::path::PathBuf;
 
 use url::Url;
 
-use super::Section;
 use super::parse::{self, Wrong, append};
-use super::reader::{Reader, readable_file};
+use super::reader::Reader;
+use super::section::Section;
 use super::settings::{
     BFF_ALLOW_INSECURE_HTTP, BFF_CA_FILE, BOOTSTRAP_ADMIN_TOKEN, DCR_REGISTRATION_ENDPOINT,
     IDP_ADMIN_BASE_URL, IDP_BASE_URL, OIDC_ISSUER, OIDC_TOKEN_URL,
@@ -136,6 +137,16 @@ fn transport(url: Url, insecure_permitted: bool) -> Result<Url, Wrong> {
 /// Whether requests would cross a network unencrypted.
 fn is_insecure(url: &Url) -> bool {
     url.scheme() == "http" && !is_loopback(url)
+}
+
+/// A path at which there is a file that can be read.
+fn readable_file(text: &str) -> Result<PathBuf, Wrong> {
+    let path = parse::path(text)?;
+    match File::open(&path).and_then(|_| fs::metadata(&path)) {
+        Ok(metadata) if metadata.is_file() => Ok(path),
+        Ok(_) => Err(Wrong::expected("a file")),
+        Err(error) => Err(Wrong::expected(format!("a readable file ({error})"))),
+    }
 }
 
 /// What `bff mint-iat` needs.

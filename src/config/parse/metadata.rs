@@ -1,6 +1,6 @@
 //! Tokens, scopes and grant types.
 
-use super::Wrong;
+use super::wrong::Wrong;
 
 /// A token that is sent in an `Authorization` header (RFC 6750 §2.1).
 pub(in crate::config) fn token(text: &str) -> Result<(), Wrong> {

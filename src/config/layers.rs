@@ -1,0 +1,92 @@
+//! What was given, and which of it counts.
+
+use std::borrow::Cow;
+
+use super::env::{Env, Overrides};
+use super::file::{ConfigFile, Value};
+use super::mistakes::{ConfigError, Origin};
+use super::settings::Setting;
+
+/// Flags, the environment and the file, one over the other.
+pub(super) struct Layers {
+    pub(super) env: Env,
+    pub(super) file: Option<ConfigFile>,
+    /// Whether there is a file whose content is not known.
+    pub(super) file_failed: bool,
+    pub(super) overrides: Overrides,
+}
+
+/// A value that somebody gave.
+pub(super) struct Given<'a> {
+    pub(super) name: String,
+    pub(super) origin: Origin,
+    pub(super) value: Cow<'a, Value>,
+}
+
+#[derive(Clone, Copy)]
+enum Layer {
+    Environment,
+    File,
+    Flag,
+}
+
+/// The strongest first.
+const LAYERS: [Layer; 3] = [Layer::Flag, Layer::Environment, Layer::File];
+
+impl Layers {
+    /// What counts for a setting: itself, or the path of a file for a secret.
+    pub(super) fn find(&self, setting: Setting) -> Result<Option<Given<'_>>, ConfigError> {
+        for layer in LAYERS {
+            let direct = self.given(layer, setting.name)?;
+            let file = match setting.file_name() {
+                Some(name) => self.given(layer, &name)?,
+                None => None,
+            };
+            match (direct, file) {
+                (Some(direct), Some(file)) => {
+                    return Err(ConfigError {
+                        problem: format!("{} is set as well; keep one of them", file.name),
+                        name: direct.name,
+                        origin: direct.origin,
+                    });
+                }
+                (Some(given), None) | (None, Some(given)) => return Ok(Some(given)),
+                (None, None) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// What one layer says; empty is unset.
+    fn given(&self, layer: Layer, name: &str) -> Result<Option<Given<'_>>, ConfigError> {
+        let text = |text: &str| Cow::Owned(Value::Text(text.to_owned()));
+        let given = match layer {
+            Layer::Environment => match self.env.get(name).map(|value| value.to_str()) {
+                Some(None) => {
+                    return Err(ConfigError {
+                        name: name.to_owned(),
+                        origin: Origin::Environment,
+                        problem: "expected UTF-8, but the value is not; set it again".to_owned(),
+                    });
+                }
+                Some(Some(value)) => Some((text(value), Origin::Environment)),
+                None => None,
+            },
+            Layer::File => self
+                .file
+                .as_ref()
+                .and_then(|file| file.get(name))
+                .map(|(value, origin)| (Cow::Borrowed(value), origin)),
+            Layer::Flag => self
+                .overrides
+                .get(name)
+                .map(|value| (text(value), Origin::Flag)),
+        };
+        let given = given.filter(|(value, _)| !value.is_empty());
+        Ok(given.map(|(value, origin)| Given {
+            name: name.to_owned(),
+            origin,
+            value,
+        }))
+    }
+}
