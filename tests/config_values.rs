@@ -316,7 +316,11 @@ fn what_is_probably_not_meant_is_warned_about() {
             "BFF_KEYS_DIR_FILE",
             "set BFF_KEYS_DIR",
         ),
-        (&[("BFF_XYZZY_PLUGH", "x")], "BFF_XYZZY_PLUGH", "no setting"),
+        (
+            &[("BFF_XYZZY_PLUGH", "x")],
+            "BFF_XYZZY_PLUGH",
+            "not a setting",
+        ),
         (
             &[("IDP_BASEURL", "x")],
             "IDP_BASEURL",
@@ -341,7 +345,7 @@ fn what_is_probably_not_meant_is_warned_about() {
         (
             &[("DCR_GRANT_TYPES", "client_credentials")],
             "DCR_REDIRECT_URIS",
-            "no use",
+            "no effect, because no grant type",
         ),
         (
             &[("DCR_REDIRECT_URIS", "https://a.example https://a.example")],

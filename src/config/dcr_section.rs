@@ -17,17 +17,17 @@ use url::Url;
 pub use self::members::RedirectUpdateMode;
 
 use self::members::{
-    check_redirects, client_id, extra_metadata, redirect_update_mode, scope, without_repeats,
+    check_redirects, extra_metadata, redirect_update_mode, scope, without_repeats,
 };
 use super::parse::{self, append};
 use super::reader::Reader;
 use super::section::Section;
 use super::settings::{
-    ALLOW_BOOTSTRAP_FAILURE, BFF_ASSERTION_AUDIENCE, BFF_BASE_URL, BFF_BOOTSTRAP_TIMEOUT,
-    BFF_CLIENT_CRED_PATH, BOOTSTRAP_ADMIN_TOKEN, DCR_CLIENT_NAME, DCR_CLIENT_PROFILE, DCR_ENABLED,
-    DCR_FORCE_REPLACE, DCR_GRANT_TYPES, DCR_IAT, DCR_JWKS, DCR_JWKS_URI, DCR_REDIRECT_URIS,
-    DCR_SIGNING_KEY, DCR_SOFTWARE_STATEMENT, IDP_BASE_URL, MS_BFF_TOKEN_AUTH_METHOD, SETTINGS,
-    SKIP_DCR_BOOTSTRAP,
+    ALLOW_BOOTSTRAP_FAILURE, AUTH_CLIENT_ID, BFF_ASSERTION_AUDIENCE, BFF_BASE_URL,
+    BFF_BOOTSTRAP_TIMEOUT, BFF_CLIENT_CRED_PATH, BOOTSTRAP_ADMIN_TOKEN, DCR_CLIENT_ID,
+    DCR_CLIENT_NAME, DCR_CLIENT_PROFILE, DCR_ENABLED, DCR_FORCE_REPLACE, DCR_GRANT_TYPES, DCR_IAT,
+    DCR_JWKS, DCR_JWKS_URI, DCR_REDIRECT_URIS, DCR_SIGNING_KEY, DCR_SOFTWARE_STATEMENT,
+    IDP_BASE_URL, MS_BFF_TOKEN_AUTH_METHOD, SETTINGS, SKIP_DCR_BOOTSTRAP,
 };
 use crate::oauth::is_loopback;
 use crate::secret::Secret;
@@ -114,7 +114,7 @@ impl Section for DcrConfig {
         let allow_failure = reader.value(ALLOW_BOOTSTRAP_FAILURE, parse::boolean);
         let iat = reader.secret(DCR_IAT, parse::token);
         let idp_admin_token = reader.secret(BOOTSTRAP_ADMIN_TOKEN, parse::token);
-        let client_id = client_id(reader);
+        let client_id = reader.either(DCR_CLIENT_ID, AUTH_CLIENT_ID, parse::client_id);
         let client_name = reader.optional(DCR_CLIENT_NAME, parse::line);
         let client_profile = reader.optional(DCR_CLIENT_PROFILE, parse::line);
         let redirect_uris = reader.list(DCR_REDIRECT_URIS, comma_or_space, parse::redirect_uri);
@@ -122,27 +122,25 @@ impl Section for DcrConfig {
         let grant_types = reader.list(DCR_GRANT_TYPES, comma_or_space, parse::grant_type);
         let redirect_update_mode = redirect_update_mode(reader);
         let force_replace = reader.value(DCR_FORCE_REPLACE, parse::boolean);
-        let jwks = reader.value(DCR_JWKS, |text| {
-            parse::choice(text, &[("uri", JwksMode::Uri), ("value", JwksMode::Value)])
-        });
+        let jwks = reader.value(
+            DCR_JWKS,
+            parse::choice(&[("uri", JwksMode::Uri), ("value", JwksMode::Value)]),
+        );
         let jwks_uri = jwks_uri(reader);
         let extra_metadata = extra_metadata(reader);
         let software_statement = reader.secret(DCR_SOFTWARE_STATEMENT, parse::jwt);
         let method = auth_method(reader);
-        let assertion_audience = reader.value(BFF_ASSERTION_AUDIENCE, |text| {
-            parse::choice(
-                text,
-                &[
-                    ("auto", AssertionAudience::Auto),
-                    ("issuer", AssertionAudience::Issuer),
-                    ("endpoint", AssertionAudience::Endpoint),
-                ],
-            )
-        });
+        let assertion_audience = reader.value(
+            BFF_ASSERTION_AUDIENCE,
+            parse::choice(&[
+                ("auto", AssertionAudience::Auto),
+                ("issuer", AssertionAudience::Issuer),
+                ("endpoint", AssertionAudience::Endpoint),
+            ]),
+        );
         let client_cred_path = reader.optional(BFF_CLIENT_CRED_PATH, parse::path);
-        let bootstrap_timeout = reader.value(BFF_BOOTSTRAP_TIMEOUT, |text| {
-            parse::duration(text, &BOOTSTRAP_TIMEOUTS)
-        });
+        let bootstrap_timeout =
+            reader.value(BFF_BOOTSTRAP_TIMEOUT, parse::duration(BOOTSTRAP_TIMEOUTS));
 
         let redirect_uris =
             redirect_uris.map(|uris| without_repeats(reader, DCR_REDIRECT_URIS, uris));
@@ -210,7 +208,7 @@ fn enabled(reader: &mut Reader<'_>) -> Option<bool> {
         if reader.is_set(DCR_IAT) {
             reader.warn(
                 DCR_IAT.name,
-                format!("has no effect {reason}; do not leave a token where none is needed"),
+                format!("has no effect {reason}; remove the token if it is not needed"),
             );
         }
         if wished.is_none() {
@@ -224,7 +222,7 @@ fn enabled(reader: &mut Reader<'_>) -> Option<bool> {
                 reader.warn(
                     IDP_BASE_URL.name,
                     format!(
-                        "is not set, so that no client is registered and these have no effect: {}",
+                        "is not set, so no client is registered and these have no effect: {}",
                         idle.join(", ")
                     ),
                 );
@@ -245,7 +243,7 @@ fn jwks_uri(reader: &mut Reader<'_>) -> Option<Option<Url>> {
     if url.scheme() == "http" && !is_loopback(&url) {
         reader.warn(
             setting.name,
-            "is http: an IdP may refuse it, and whoever is on the way can put their keys into it",
+            "uses http: an IdP may refuse it, and anyone on the network path can replace the keys",
         );
     }
     let idp = reader.optional(IDP_BASE_URL, parse::base_url)?;

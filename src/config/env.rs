@@ -87,16 +87,7 @@ impl fmt::Debug for Overrides {
 
 impl<N: Into<String>, V: Into<String>, const COUNT: usize> From<[(N, V); COUNT]> for Overrides {
     fn from(settings: [(N, V); COUNT]) -> Self {
-        settings.into_iter().collect()
-    }
-}
-
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Overrides {
-    fn from_iter<I: IntoIterator<Item = (N, V)>>(settings: I) -> Self {
-        let mut overrides = Self::default();
-        for (name, value) in settings {
-            overrides.set(name, value);
-        }
-        overrides
+        let settings = settings.map(|(name, value)| (name.into(), value.into()));
+        Self(settings.into())
     }
 }

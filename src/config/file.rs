@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::mistakes::{ConfigError, Origin};
 use super::parse::{quoted, shown};
-use super::settings::{self, CONFIG_VARIABLE, SETTINGS};
+use super::settings::{self, CONFIG_VARIABLE};
 
 /// A value as it was given, before its setting has been asked what it means.
 #[derive(Clone)]
@@ -23,6 +23,16 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// What it is, for an error.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::List(_) => "an array",
+            Self::Other(kind) => kind,
+            Self::Table(_) => "a table",
+            Self::Text(_) => "text",
+        }
+    }
+
     /// Whether it is the same as none.
     pub(super) fn is_empty(&self) -> bool {
         match self {
@@ -65,13 +75,9 @@ impl ConfigFile {
             Ok(table) => table,
             Err(error) => {
                 let at = error.span().map_or(0, |span| span.start);
-                let error = ConfigError {
-                    name: CONFIG_VARIABLE.to_owned(),
-                    origin: origin(at),
-                    problem: "expected TOML, such as: bff_listen = \"0.0.0.0:8000\"; strings \
-                              stand in quotes, and a key stands there once"
-                        .to_owned(),
-                };
+                let problem = "expected TOML, such as: bff_listen = \"0.0.0.0:8000\"; put strings in \
+                               quotes, and each key in the file once";
+                let error = ConfigError::new(CONFIG_VARIABLE, origin(at), problem);
                 return (None, vec![error]);
             }
         };
@@ -86,11 +92,8 @@ impl ConfigFile {
                 let value = convert(value.get_ref());
                 entries.insert(key.to_ascii_uppercase(), Entry { line, value });
             } else {
-                errors.push(ConfigError {
-                    name: shown(key),
-                    origin: origin(at),
-                    problem: unknown_key(key),
-                });
+                let problem = unknown_key(key);
+                errors.push(ConfigError::new(&shown(key), origin(at), problem));
             }
         }
         let exposed =
@@ -115,23 +118,14 @@ impl ConfigFile {
 }
 
 fn unreadable(path: &Path, origin: Origin, error: &io::Error) -> ConfigError {
-    ConfigError {
-        name: CONFIG_VARIABLE.to_owned(),
-        origin,
-        problem: format!(
-            "cannot read {}: {error}; name a readable TOML file",
-            quoted(&path.to_string_lossy())
-        ),
-    }
+    let path = quoted(&path.to_string_lossy());
+    let problem = format!("cannot read {path}: {error}; name a readable TOML file");
+    ConfigError::new(CONFIG_VARIABLE, origin, problem)
 }
 
 fn is_key(key: &str) -> bool {
-    SETTINGS.iter().any(|setting| {
-        setting.key() == key
-            || setting
-                .file_name()
-                .is_some_and(|name| name.to_ascii_lowercase() == key)
-    })
+    let name = key.to_ascii_uppercase();
+    key == name.to_ascii_lowercase() && name != CONFIG_VARIABLE && settings::is_known(&name)
 }
 
 fn unknown_key(key: &str) -> String {
@@ -144,8 +138,8 @@ fn unknown_key(key: &str) -> String {
             "there is no such setting; did you mean `{}`?",
             name.to_ascii_lowercase()
         ),
-        None => "there is no such setting; a key is the name of its variable in lower case, such \
-                 as `bff_listen`, and stands in no section"
+        None => "there is no such setting; a key is the name of a variable in lower case, such as \
+                 `bff_listen`, outside any [section]"
             .to_owned(),
     }
 }

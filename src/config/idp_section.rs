@@ -82,34 +82,26 @@ impl Section for Option<IdpConfig> {
         let admin_base_url = reader.optional(IDP_ADMIN_BASE_URL, base);
         let ca_file = reader.optional(BFF_CA_FILE, readable_file);
 
-        let (issuer, registration_endpoint, token_endpoint, admin_base_url, ca_file) = (
-            issuer?,
-            registration_endpoint?,
-            token_endpoint?,
-            admin_base_url?,
-            ca_file?,
-        );
-        let (base_url, allow_insecure_http) = (base_url?, allow_insecure_http?);
-        let Some((given, base_url)) = base_url else {
+        let Some((given, base_url)) = base_url? else {
             return Some(None);
         };
-        let (issuer, issuer_url) = issuer.unwrap_or_else(|| (given, base_url.clone()));
+        let (issuer, issuer_url) = issuer?.unwrap_or_else(|| (given, base_url.clone()));
         let idp = IdpConfig {
-            admin_base_url: admin_base_url.unwrap_or_else(|| admin_of(&base_url)),
+            admin_base_url: admin_base_url?.unwrap_or_else(|| admin_of(&base_url)),
             issuer,
             issuer_url,
             base_url,
-            registration_endpoint,
-            token_endpoint,
-            ca_file,
-            allow_insecure_http,
+            registration_endpoint: registration_endpoint?,
+            token_endpoint: token_endpoint?,
+            ca_file: ca_file?,
+            allow_insecure_http: allow_insecure_http?,
         };
         if let Some(url) = idp.urls().find(|url| is_insecure(url)) {
             reader.warn(
                 BFF_ALLOW_INSECURE_HTTP.name,
                 format!(
-                    "tokens go to {} unencrypted, readable by everyone on the way; use https \
-                     outside a container network",
+                    "tokens go to {} unencrypted, where anyone on the network path can read them; \
+                     use https outside a container network",
                     url.origin().ascii_serialization()
                 ),
             );

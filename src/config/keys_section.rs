@@ -33,28 +33,16 @@ impl Section for KeysConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let keys_dir = reader.value(BFF_KEYS_DIR, parse::path);
         let state_dir = reader.optional(BFF_STATE_DIR, parse::path);
-        let signing_key = reader.optional(BFF_JWT_SIGNING_KEY, parse::path);
-        let same_key = reader.optional(DCR_SIGNING_KEY, parse::path);
+        let signing_key = reader.either(BFF_JWT_SIGNING_KEY, DCR_SIGNING_KEY, parse::path);
         let passphrase = reader.secret(BFF_KEY_PASSPHRASE, parse::passphrase);
         let kid = reader.optional(BFF_KID, parse::kid);
         let algorithm = reader.optional(BFF_SIGNING_ALG, parse::algorithm);
 
-        let signing_key = match (signing_key?, same_key?) {
-            (Some(key), Some(same)) if key != same => reader.wrong(
-                DCR_SIGNING_KEY,
-                format!(
-                    "expected the same path as BFF_JWT_SIGNING_KEY ({}), got {}; keep one of them",
-                    parse::quoted(&key.to_string_lossy()),
-                    parse::quoted(&same.to_string_lossy())
-                ),
-            )?,
-            (key, same) => key.or(same),
-        };
         let keys_dir = keys_dir?;
         Some(Self {
             state_dir: state_dir?.unwrap_or_else(|| keys_dir.clone()),
             keys_dir,
-            signing_key,
+            signing_key: signing_key?,
             passphrase: passphrase?,
             kid: kid?,
             algorithm: algorithm?,

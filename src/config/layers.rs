@@ -44,11 +44,8 @@ impl Layers {
             };
             match (direct, file) {
                 (Some(direct), Some(file)) => {
-                    return Err(ConfigError {
-                        problem: format!("{} is set as well; keep one of them", file.name),
-                        name: direct.name,
-                        origin: direct.origin,
-                    });
+                    let problem = format!("{} is also set; keep one of them", file.name);
+                    return Err(ConfigError::new(&direct.name, direct.origin, problem));
                 }
                 (Some(given), None) | (None, Some(given)) => return Ok(Some(given)),
                 (None, None) => {}
@@ -63,11 +60,8 @@ impl Layers {
         let given = match layer {
             Layer::Environment => match self.env.get(name).map(|value| value.to_str()) {
                 Some(None) => {
-                    return Err(ConfigError {
-                        name: name.to_owned(),
-                        origin: Origin::Environment,
-                        problem: "expected UTF-8, but the value is not; set it again".to_owned(),
-                    });
+                    let problem = "the value is not UTF-8; set it again";
+                    return Err(ConfigError::new(name, Origin::Environment, problem));
                 }
                 Some(Some(value)) => Some((text(value), Origin::Environment)),
                 None => None,

@@ -44,7 +44,7 @@ impl Section for ListenConfig {
         {
             reader.warn(
                 BFF_ADMIN_TOKEN.name,
-                format!("is shorter than {SHORT_TOKEN} characters, and so can be guessed"),
+                format!("is shorter than {SHORT_TOKEN} characters, so it can be guessed"),
             );
         }
         Some(Self {

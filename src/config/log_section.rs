@@ -20,9 +20,10 @@ pub struct LogConfig {
 impl Section for LogConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let filter = reader.value(BFF_LOG, parse::log_filter);
-        let text = reader.optional(BFF_LOG_FORMAT, |text| {
-            parse::choice(text, &[("text", true), ("json", false)])
-        });
+        let text = reader.optional(
+            BFF_LOG_FORMAT,
+            parse::choice(&[("text", true), ("json", false)]),
+        );
         Some(Self {
             filter: filter?,
             text: text?,

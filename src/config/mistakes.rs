@@ -47,19 +47,24 @@ pub struct ConfigError {
     pub problem: String,
 }
 
+impl ConfigError {
+    pub(super) fn new(name: &str, origin: Origin, problem: impl Into<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            origin,
+            problem: problem.into(),
+        }
+    }
+}
+
 /// Every mistake of a configuration, never empty. Prints one line per mistake.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{error}")?;
-        }
-        Ok(())
+        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
     }
 }
 

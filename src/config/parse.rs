@@ -27,29 +27,27 @@ pub(super) fn boolean(text: &str) -> Result<bool, Wrong> {
 }
 
 /// A whole number.
-pub(super) fn number(text: &str, range: &RangeInclusive<u32>) -> Result<u32, Wrong> {
-    text.parse()
-        .ok()
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| {
-            Wrong::expected(format!(
-                "a whole number from {} to {}",
-                range.start(),
-                range.end()
-            ))
+pub(super) fn number(range: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32, Wrong> {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            let (least, most) = range.clone().into_inner();
+            Wrong::expected(format!("a whole number from {least} to {most}"))
         })
+    }
 }
 
 /// One of a few words, in any case.
-pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, Wrong> {
-    choices
-        .iter()
-        .find(|(word, _)| word.eq_ignore_ascii_case(text))
-        .map(|(_, value)| *value)
-        .ok_or_else(|| {
+pub(super) fn choice<T: Copy>(choices: &[(&str, T)]) -> impl Fn(&str) -> Result<T, Wrong> {
+    |text| {
+        let chosen = choices
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(text));
+        chosen.map(|(_, value)| *value).ok_or_else(|| {
             let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
             Wrong::expected(one_of(&words))
         })
+    }
 }
 
 fn one_of(words: &[&str]) -> String {
@@ -106,16 +104,12 @@ pub(super) fn log_filter(text: &str) -> Result<String, Wrong> {
         .map(|level| strsim::osa_distance(level, &text.to_ascii_lowercase()))
         .min()
         .is_some_and(|distance| (1..=2).contains(&distance));
-    if mistyped && text != crate_name() || EnvFilter::try_new(text).is_err() {
+    if mistyped && text != env!("CARGO_PKG_NAME") || EnvFilter::try_new(text).is_err() {
         return Err(Wrong::expected(
             "a level (error, warn, info, debug or trace) or directives such as info,bff::idp=debug",
         ));
     }
     Ok(text.to_owned())
-}
-
-const fn crate_name() -> &'static str {
-    env!("CARGO_PKG_NAME")
 }
 
 /// The name of a key (RFC 7517 §4.5).

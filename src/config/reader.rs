@@ -7,6 +7,8 @@
 
 mod secret_file;
 
+use std::path::Path;
+
 use serde_json::Map;
 
 use super::file::Value;
@@ -15,6 +17,9 @@ use super::mistakes::{ConfigError, ConfigErrors, ConfigWarning, Origin};
 use super::parse::{Wrong, quoted};
 use super::settings::Setting;
 use crate::secret::Secret;
+
+/// What a JSON object is expected to be.
+const OBJECT: &str = r#"a JSON object such as {"tos_uri":"https://…"}"#;
 
 /// Reads the settings of a section.
 ///
@@ -93,6 +98,39 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A setting that has another name: if both are set, they must agree.
+    pub(super) fn either<T: AsRef<Path> + PartialEq>(
+        &mut self,
+        setting: Setting,
+        other: Setting,
+        parse: fn(&str) -> Result<T, Wrong>,
+    ) -> Option<Option<T>> {
+        let value = self.optional(setting, parse);
+        let same = self.optional(other, parse);
+        match (value?, same?) {
+            (Some(value), Some(same)) if value != same => {
+                let [value, same] =
+                    [value, same].map(|text| text.as_ref().to_string_lossy().into_owned());
+                self.disagree(setting, &value, other, &same)
+            }
+            (value, same) => Some(value.or(same)),
+        }
+    }
+
+    /// Notes that a setting and its other name differ; always `None`.
+    pub(super) fn disagree<T>(
+        &mut self,
+        setting: Setting,
+        value: &str,
+        other: Setting,
+        same: &str,
+    ) -> Option<T> {
+        let (name, value, same) = (setting.name, quoted(value), quoted(same));
+        let problem =
+            format!("expected the same value as {name} ({value}), got {same}; keep one of them");
+        self.wrong(other, problem)
+    }
+
     /// A list: an array, or text with separators between the items. Empty items do not count, and
     /// without items the default does.
     pub(super) fn list<T>(
@@ -106,8 +144,7 @@ impl<'a> Reader<'a> {
             Some(value) => match value.as_ref() {
                 Value::List(items) => trimmed(items.iter().map(String::as_str)),
                 Value::Text(text) => split(text),
-                Value::Other(found) => return self.wrong_type(setting, "a list", found),
-                Value::Table(_) => return self.wrong_type(setting, "a list", "a table"),
+                other => return self.wrong_type(setting, "a list", other),
             },
             None => Vec::new(),
         };
@@ -131,18 +168,14 @@ impl<'a> Reader<'a> {
             Value::Table(members) => Some(members),
             Value::Text(text) => match serde_json::from_str(&text) {
                 Ok(serde_json::Value::Object(members)) => Some(members),
-                Ok(_) => self.wrong(setting, r#"expected a JSON object such as {"tos_uri":"https://…"}"#),
-                Err(error) => self.wrong(
-                    setting,
-                    format!(
-                        "expected a JSON object such as {{\"tos_uri\":\"https://…\"}}, but this is no JSON from line {} column {} on",
-                        error.line(),
-                        error.column()
-                    ),
-                ),
+                Ok(_) => self.wrong(setting, format!("expected {OBJECT}")),
+                Err(error) => {
+                    let (line, column) = (error.line(), error.column());
+                    let found = format!("but this is not JSON (line {line}, column {column})");
+                    self.wrong(setting, format!("expected {OBJECT}, {found}"))
+                }
             },
-            Value::List(_) => self.wrong_type(setting, "a JSON object", "an array"),
-            Value::Other(found) => self.wrong_type(setting, "a JSON object", found),
+            other => self.wrong_type(setting, OBJECT, &other),
         }
     }
 
@@ -164,7 +197,8 @@ impl<'a> Reader<'a> {
                 Ok(file) => {
                     if file.exposed {
                         let path = secret_file::printable(text.trim());
-                        let message = format!("others than its owner can read {path}: chmod 600");
+                        let message =
+                            format!("{path} can be read by other users; run `chmod 600` on it");
                         self.warn(&file_name, message);
                     }
                     file.value
@@ -185,7 +219,7 @@ impl<'a> Reader<'a> {
         let exposed = self.layers.file.as_ref().is_some_and(|file| file.exposed);
         if let (Origin::File { path, .. }, true) = (origin, exposed) {
             let message = format!(
-                "stands in {}, which others than its owner can read: chmod 600, or set {}_FILE",
+                "is in {}, which other users can read; run `chmod 600` on it, or set {}_FILE",
                 path.display(),
                 setting.name
             );
@@ -225,11 +259,7 @@ impl<'a> Reader<'a> {
     }
 
     fn fail<T>(&mut self, name: &str, origin: Origin, problem: impl Into<String>) -> Option<T> {
-        let error = ConfigError {
-            name: name.to_owned(),
-            origin,
-            problem: problem.into(),
-        };
+        let error = ConfigError::new(name, origin, problem);
         // Two sections may read one setting.
         if !self.errors.contains(&error) {
             self.errors.push(error);
@@ -237,8 +267,11 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn wrong_type<T>(&mut self, setting: Setting, expected: &str, found: &str) -> Option<T> {
-        self.wrong(setting, format!("expected {expected}, got {found}"))
+    fn wrong_type<T>(&mut self, setting: Setting, expected: &str, found: &Value) -> Option<T> {
+        self.wrong(
+            setting,
+            format!("expected {expected}, got {}", found.kind()),
+        )
     }
 
     fn parsed<T>(
@@ -262,9 +295,7 @@ impl<'a> Reader<'a> {
         };
         match given.value.into_owned() {
             Value::Text(text) => Some(Some(text.trim().to_owned())),
-            Value::List(_) => self.wrong_type(setting, "one value", "an array"),
-            Value::Other(found) => self.wrong_type(setting, "one value", found),
-            Value::Table(_) => self.wrong_type(setting, "one value", "a table"),
+            other => self.wrong_type(setting, "one value", &other),
         }
     }
 

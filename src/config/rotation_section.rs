@@ -36,13 +36,11 @@ pub struct RotationConfig {
 
 impl Section for RotationConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let max_age = reader.value(BFF_JWKS_MAX_AGE, |text| parse::duration(text, &MAX_AGES));
-        let rotate = reader.value(BFF_JWK_ROTATE_AFTER_DAYS, |text| parse::number(text, &DAYS));
-        let mut retire = reader.value(BFF_JWK_RETIRE_AFTER_DAYS, |text| parse::number(text, &DAYS));
-        let max_keys = reader.value(BFF_JWK_MAX_KEYS, |text| parse::number(text, &KEYS));
-        let mut prepublish = reader.value(BFF_ROTATION_PREPUBLISH, |text| {
-            parse::duration(text, &PREPUBLISH)
-        });
+        let max_age = reader.value(BFF_JWKS_MAX_AGE, parse::duration(MAX_AGES));
+        let rotate = reader.value(BFF_JWK_ROTATE_AFTER_DAYS, parse::number(DAYS));
+        let mut retire = reader.value(BFF_JWK_RETIRE_AFTER_DAYS, parse::number(DAYS));
+        let max_keys = reader.value(BFF_JWK_MAX_KEYS, parse::number(KEYS));
+        let mut prepublish = reader.value(BFF_ROTATION_PREPUBLISH, parse::duration(PREPUBLISH));
 
         if let (Some(rotate), Some(days)) = (rotate, retire)
             && rotate > days
@@ -50,8 +48,8 @@ impl Section for RotationConfig {
             retire = reader.wrong(
                 BFF_JWK_RETIRE_AFTER_DAYS,
                 format!(
-                    "expected at least BFF_JWK_ROTATE_AFTER_DAYS ({rotate}), since a key cannot \
-                     leave the JWK Set before it is replaced, got {days}"
+                    "expected at least BFF_JWK_ROTATE_AFTER_DAYS ({rotate}), because a key \
+                     cannot leave the JWK Set before it is replaced, got {days}"
                 ),
             );
         }
@@ -63,7 +61,7 @@ impl Section for RotationConfig {
             prepublish = reader.wrong(
                 BFF_ROTATION_PREPUBLISH,
                 format!(
-                    "expected at least {}, which is BFF_JWKS_MAX_AGE + {}, got {}; set it so, or \
+                    "expected at least {}, which is BFF_JWKS_MAX_AGE + {}, got {}; raise it, or \
                      lower BFF_JWKS_MAX_AGE",
                     in_units(floor),
                     in_units(RotationPolicy::FETCH_MARGIN),

@@ -1,6 +1,6 @@
 //! Where settings come from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::env::{Env, Overrides};
 use super::file::ConfigFile;
@@ -28,24 +28,23 @@ impl Sources {
     /// [`DEFAULT_FILE`] if it exists. What is wrong with the file is reported by
     /// [`Sources::read`].
     pub fn open(env: &Env, config_path: Option<&Path>, overrides: &Overrides) -> Self {
-        let named = match config_path {
-            Some(path) => Some((path.to_owned(), Origin::Flag)),
-            None => match env.get(CONFIG_VARIABLE) {
-                Some(path) => Some((PathBuf::from(path), Origin::Environment)),
-                None => Path::new(DEFAULT_FILE)
-                    .exists()
-                    .then(|| (PathBuf::from(DEFAULT_FILE), Origin::Default)),
-            },
+        let named = match (config_path, env.get(CONFIG_VARIABLE)) {
+            (Some(path), _) => Some((path, Origin::Flag)),
+            (None, Some(path)) => Some((Path::new(path), Origin::Environment)),
+            (None, None) => Path::new(DEFAULT_FILE)
+                .exists()
+                .then_some((Path::new(DEFAULT_FILE), Origin::Default)),
         };
-        let (file, mut errors) = match &named {
-            Some((path, origin)) => ConfigFile::read(path, origin.clone()),
+        let (file, mut errors) = match named {
+            Some((path, origin)) => ConfigFile::read(path, origin),
             None => (None, Vec::new()),
         };
+        let file_failed = file.is_none() && !errors.is_empty();
         errors.extend(unknown::overrides(overrides));
         let layers = Layers {
             env: env.clone(),
-            file_failed: named.is_some() && file.is_none(),
             file,
+            file_failed,
             overrides: overrides.clone(),
         };
         Self { layers, errors }

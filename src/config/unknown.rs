@@ -15,12 +15,12 @@ pub(super) fn variables(env: &Env) -> Vec<ConfigWarning> {
             let ours = OUR_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
             let message = match settings::nearest(name) {
                 Some(nearest) if is_file_of_plain(name, &nearest) => format!(
-                    "is not read, since only a secret can be given as a file; set {nearest}"
+                    "is not read, because only a secret can be given as a file; set {nearest}"
                 ),
                 Some(nearest) if ours || is_slip(name, &nearest) => {
-                    format!("is no setting of this program; did you mean {nearest}?")
+                    format!("is not a setting of this program; did you mean {nearest}?")
                 }
-                None if ours => "is no setting of this program; unset it".to_owned(),
+                None if ours => "is not a setting of this program; unset it".to_owned(),
                 Some(_) | None => return None,
             };
             Some(ConfigWarning {
@@ -39,18 +39,14 @@ pub(super) fn overrides(overrides: &Overrides) -> Vec<ConfigError> {
             let setting = SETTINGS.iter().find(|setting| setting.name == name);
             let problem = match setting {
                 Some(setting) if setting.is_secret() => format!(
-                    "expected no secret on the command line, where every user of the machine can \
-                     read it; set {name} or {name}_FILE in the environment"
+                    "a secret on the command line can be read by every user of the machine; set \
+                     {name} or {name}_FILE in the environment instead"
                 ),
                 Some(_) => return None,
                 None if settings::is_known(name) => return None,
                 None => "there is no such setting".to_owned(),
             };
-            Some(ConfigError {
-                name: name.to_owned(),
-                origin: Origin::Flag,
-                problem,
-            })
+            Some(ConfigError::new(name, Origin::Flag, problem))
         })
         .collect()
 }

@@ -247,6 +247,6 @@ the_production_stack_serves() {
   fi
   same 'the key that bff status inside names' "$kid" \
     "$(production exec -T bff bff --json status | jq --raw-output '.keys[].kid')"
-  if logs bff | grep -F 'is no setting'; then broken 'it names a setting that does not exist'; fi
+  if logs bff | grep -F 'is not a setting'; then broken 'it names a setting that does not exist'; fi
   quietly production down --volumes
 }

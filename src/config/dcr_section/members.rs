@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::config::parse;
 use crate::config::reader::Reader;
 use crate::config::settings::{
-    AUTH_CLIENT_ID, DCR_CLIENT_ID, DCR_EXTRA_METADATA, DCR_REDIRECT_UPDATE_MODE, DCR_REDIRECT_URIS,
-    DCR_ROTATION_SAFE, DCR_SCOPE, OIDC_SCOPES, Setting,
+    DCR_EXTRA_METADATA, DCR_REDIRECT_UPDATE_MODE, DCR_REDIRECT_URIS, DCR_ROTATION_SAFE, DCR_SCOPE,
+    OIDC_SCOPES, Setting,
 };
 
 /// Members of a registration that have a setting of their own or follow from others, and what to
@@ -49,22 +49,6 @@ pub enum RedirectUpdateMode {
     Replace,
 }
 
-pub(super) fn client_id(reader: &mut Reader<'_>) -> Option<Option<String>> {
-    let wished = reader.optional(DCR_CLIENT_ID, parse::client_id);
-    let same = reader.optional(AUTH_CLIENT_ID, parse::client_id);
-    match (wished?, same?) {
-        (Some(wished), Some(same)) if wished != same => reader.wrong(
-            AUTH_CLIENT_ID,
-            format!(
-                "expected the same value as DCR_CLIENT_ID ({}), got {}; keep one of them",
-                parse::quoted(&wished),
-                parse::quoted(&same)
-            ),
-        ),
-        (wished, same) => Some(wished.or(same)),
-    }
-}
-
 pub(super) fn scope(reader: &mut Reader<'_>) -> Option<Option<String>> {
     let wished = reader.list(DCR_SCOPE, char::is_whitespace, parse::scope_token);
     let same = reader.list(OIDC_SCOPES, char::is_whitespace, parse::scope_token);
@@ -73,7 +57,7 @@ pub(super) fn scope(reader: &mut Reader<'_>) -> Option<Option<String>> {
         if values.iter().any(|value| value.contains(',')) {
             reader.warn(
                 setting.name,
-                "has a comma in it, which is part of a scope; scopes have spaces between them",
+                "contains a comma, which counts as part of a scope; separate scopes with spaces",
             );
         }
     }
@@ -84,31 +68,22 @@ pub(super) fn scope(reader: &mut Reader<'_>) -> Option<Option<String>> {
 
     let differs = wished.len() != same.len() || wished.iter().any(|value| !same.contains(value));
     if !wished.is_empty() && !same.is_empty() && differs {
-        return reader.wrong(
-            OIDC_SCOPES,
-            format!(
-                "expected the same scopes as in DCR_SCOPE ({}), got {}; keep one of them",
-                parse::quoted(&wished.join(" ")),
-                parse::quoted(&same.join(" "))
-            ),
-        );
+        return reader.disagree(DCR_SCOPE, &wished.join(" "), OIDC_SCOPES, &same.join(" "));
     }
     let scope = if wished.is_empty() { same } else { wished };
     Some((!scope.is_empty()).then(|| scope.join(" ")))
 }
 
 pub(super) fn redirect_update_mode(reader: &mut Reader<'_>) -> Option<RedirectUpdateMode> {
-    let mode = reader.value(DCR_REDIRECT_UPDATE_MODE, |text| {
-        parse::choice(
-            text,
-            &[
-                ("auto", RedirectUpdateMode::Auto),
-                ("replace", RedirectUpdateMode::Replace),
-                ("merge", RedirectUpdateMode::Merge),
-                ("none", RedirectUpdateMode::None),
-            ],
-        )
-    });
+    let mode = reader.value(
+        DCR_REDIRECT_UPDATE_MODE,
+        parse::choice(&[
+            ("auto", RedirectUpdateMode::Auto),
+            ("replace", RedirectUpdateMode::Replace),
+            ("merge", RedirectUpdateMode::Merge),
+            ("none", RedirectUpdateMode::None),
+        ]),
+    );
     let safe = reader.value(DCR_ROTATION_SAFE, parse::boolean);
     match (mode?, safe?) {
         (mode, false) => Some(mode),
@@ -117,7 +92,7 @@ pub(super) fn redirect_update_mode(reader: &mut Reader<'_>) -> Option<RedirectUp
         }
         (RedirectUpdateMode::None | RedirectUpdateMode::Replace, true) => reader.wrong(
             DCR_ROTATION_SAFE,
-            "expected false with this DCR_REDIRECT_UPDATE_MODE, since true means merge; keep one \
+            "expected false with this DCR_REDIRECT_UPDATE_MODE, because true means merge; keep one \
              of them",
         ),
     }
@@ -157,7 +132,7 @@ pub(super) fn check_redirects(
     if !redirecting && !redirect_uris.is_empty() {
         reader.warn(
             DCR_REDIRECT_URIS.name,
-            "has no use, since no grant in DCR_GRANT_TYPES redirects",
+            "has no effect, because no grant type in DCR_GRANT_TYPES redirects",
         );
     }
     Some(())
@@ -172,7 +147,7 @@ pub(super) fn without_repeats(
     let mut seen = Vec::new();
     values.retain(|value| first(&mut seen, value));
     if values.len() < given {
-        reader.warn(setting.name, "names a value twice; once is enough");
+        reader.warn(setting.name, "lists a value twice; once is enough");
     }
     values
 }

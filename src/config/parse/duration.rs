@@ -7,19 +7,18 @@ use super::wrong::Wrong;
 
 /// `300` (seconds), `60s`, `10m`, `24h`, `7d`, or several units, the largest first: `1h30m`.
 pub(in crate::config) fn duration(
-    text: &str,
-    range: &RangeInclusive<Duration>,
-) -> Result<Duration, Wrong> {
-    seconds(text)
-        .map(Duration::from_secs)
-        .filter(|duration| range.contains(duration))
-        .ok_or_else(|| {
+    range: RangeInclusive<Duration>,
+) -> impl Fn(&str) -> Result<Duration, Wrong> {
+    move |text| {
+        let duration = seconds(text).map(Duration::from_secs);
+        let fitting = duration.filter(|duration| range.contains(duration));
+        fitting.ok_or_else(|| {
+            let (least, most) = (in_units(*range.start()), in_units(*range.end()));
             Wrong::expected(format!(
-                "a duration from {} to {}, such as 300 (seconds), 90s, 10m or 1h30m",
-                in_units(*range.start()),
-                in_units(*range.end())
+                "a duration from {least} to {most}, such as 300 (seconds), 90s, 10m or 1h30m"
             ))
         })
+    }
 }
 
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];

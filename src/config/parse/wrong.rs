@@ -4,7 +4,7 @@
 #[derive(Debug)]
 pub(in crate::config) struct Wrong {
     pub(in crate::config) problem: String,
-    /// Whether the text may be shown: it holds no password, and the problem does not say it.
+    /// Whether the text is shown too: not where it may hold a password.
     pub(in crate::config) shown: bool,
 }
 
@@ -17,7 +17,7 @@ impl Wrong {
         }
     }
 
-    /// Says everything itself.
+    /// The whole message; the text is not shown.
     pub(in crate::config) fn because(problem: impl Into<String>) -> Self {
         Self {
             problem: problem.into(),
