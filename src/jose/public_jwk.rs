@@ -10,7 +10,7 @@ use super::{Algorithm, Kid};
 /// A public key for signatures, as a JWK (RFC 7517 §4).
 ///
 /// It has no member for a private value, and always `use`, `alg` and `kid`; it has no
-/// `key_ops` (standards.md JWK-10).
+/// `key_ops`, which should not stand beside `use` (RFC 7517 §4.3).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct PublicJwk {
     /// The key itself.

@@ -12,7 +12,8 @@ pub const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-
 
 /// The claims of one client assertion. Good for one request: each has its own `jti`.
 ///
-/// There is no `nbf`: real servers refuse one that equals their clock (standards.md CA-13).
+/// There is no `nbf`, which is optional (RFC 7523 §3): real servers refuse one that equals their
+/// clock.
 #[derive(Clone, Debug, Serialize)]
 pub struct AssertionClaims {
     iss: String,
@@ -24,11 +25,11 @@ pub struct AssertionClaims {
 }
 
 impl AssertionClaims {
-    /// How long an assertion is valid (standards.md CA-12).
+    /// How long an assertion is valid: `exp` after `iat` (RFC 7523 §3).
     pub const LIFETIME: Duration = Duration::from_mins(1);
 
-    /// Claims for `client_id` towards `audience`, which goes out as one string (CA-06).
-    /// `randomness` makes the `jti` and must be fresh for each request (CA-14).
+    /// Claims for `client_id` towards `audience`, which goes out as one string (RFC 7519 §4.1.3).
+    /// `randomness` makes the `jti` and must be fresh for each request (RFC 7523 §3).
     pub fn new(client_id: &str, audience: &str, now: Timestamp, randomness: [u8; 16]) -> Self {
         let iat = now.as_second();
         Self {
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_claims_are_those_of_ca_04_with_integer_times() {
+    fn the_claims_are_those_of_rfc_7523_with_integer_times() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
 
         let claims = AssertionClaims::new("c1", "https://idp.example", now, [0; 16]);

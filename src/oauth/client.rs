@@ -35,8 +35,7 @@ pub struct Management {
 
 /// A client information response (RFC 7591 §3.2.1), read but not yet judged.
 ///
-/// A `client_secret` is dropped while reading: a `private_key_jwt` client has no use for it
-/// (standards.md DCR-11).
+/// A `client_secret` is dropped while reading: a `private_key_jwt` client has no use for it.
 #[derive(Clone, Debug)]
 pub struct ClientInformation {
     /// Our identifier at this server.
