@@ -33,7 +33,7 @@ impl Rotator {
                 let Some(KeyRing::Steady(ring)) = &state.ring else {
                     return;
                 };
-                match ring.clone().prepublish(jwk, hurried, now, &policy) {
+                match ring.prepublish(jwk, hurried, now, &policy) {
                     Ok(ring) => {
                         state.ring = Some(ring.into());
                         state.journal.add(now, Event::KeyCreated, None, detail);
@@ -83,10 +83,9 @@ impl Rotator {
             .ledger
             .update(|state| {
                 let detail = format!("all keys revoked; key `{kid}` signs in their place");
-                state.ring = state.ring.take().map(|ring| match ring {
-                    KeyRing::Steady(ring) => ring.revoke_all(jwk, now).into(),
-                    KeyRing::Prepublished(ring) => ring.revoke_all(jwk, now).into(),
-                });
+                if let Some(ring) = &state.ring {
+                    state.ring = Some(ring.revoke_all(jwk, now).into());
+                }
                 state.journal.add(now, Event::KeysRevoked, None, detail);
             })
             .await?;

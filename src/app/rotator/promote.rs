@@ -44,8 +44,8 @@ impl Rotator {
         if let Some(left) = self.left_by_this_process(&ring, live) {
             return left;
         }
-        match ring.clone().promote(now, &self.policy) {
-            Err(TooSoon { remaining, .. }) => return remaining.min(IDLE),
+        match ring.promote(now, &self.policy) {
+            Err(TooSoon { remaining }) => return remaining.min(IDLE),
             Ok(_) if self.registrar.is_some() && !self.app.status.is_ready() => return WAITING,
             Ok(_) => {}
         }
@@ -169,7 +169,7 @@ impl Rotator {
             .ledger
             .update(|state| {
                 if let Some(KeyRing::Prepublished(ring)) = &state.ring
-                    && let Ok(ring) = ring.clone().promote(now, &policy)
+                    && let Ok(ring) = ring.promote(now, &policy)
                 {
                     let mut ring = KeyRing::from(ring);
                     if forget {

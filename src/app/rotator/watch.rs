@@ -58,7 +58,7 @@ impl Rotator {
     /// Retires keys, looks after the one that was promoted lately, begins what is due.
     pub(super) async fn keep_up(&self, ring: Ring<Steady>, live: &mut Live) -> Duration {
         let now = self.app.clock.now();
-        let (_, gone) = ring.clone().retire(now, &self.policy);
+        let (_, gone) = ring.retire(now, &self.policy);
         if !gone.is_empty() {
             return self.retire(&gone).await;
         }
@@ -116,7 +116,7 @@ impl Rotator {
             .ledger
             .update(|state| {
                 if let Some(KeyRing::Steady(ring)) = &state.ring {
-                    let (ring, _) = ring.clone().retire(now, &policy);
+                    let (ring, _) = ring.retire(now, &policy);
                     state.ring = Some(ring.into());
                     state.journal.add(now, Event::KeyRetired, None, detail);
                 }
@@ -195,7 +195,7 @@ impl Rotator {
             .ledger
             .update(|state| {
                 if let Some(KeyRing::Steady(ring)) = &state.ring
-                    && let Ok(ring) = ring.clone().fall_back(now)
+                    && let Ok(ring) = ring.fall_back(now)
                 {
                     state.ring = Some(ring.into());
                     state.journal.add(now, Event::KeyFellBack, None, detail);
