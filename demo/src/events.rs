@@ -1,93 +1,100 @@
-//! What happens, in the order in which it happens: at the provider, and in the log of `bff`.
+//! What happens at the provider and in the log of `bff`, in one order.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fmt, io};
 
 use dev_idp::Exchange;
-use jiff::Timestamp;
 use tokio::sync::broadcast;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tracing::field::Field;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::{EnvFilter, Registry, fmt as text};
 
-use crate::log::Message;
+/// The file name of the log.
+pub(crate) const LOG: &str = "bff.log";
 
 /// Something that happened.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A request was answered.
+    /// The provider answered a request, or fetched something.
     Exchanged(Box<Exchange>),
-    /// `bff` logged something.
-    Logged(Message),
+    /// `bff` logged a message.
+    Logged(Level, String),
 }
 
-/// The two sources of events, heard as one.
-pub(crate) struct Events {
-    log: UnboundedReceiver<Message>,
+/// The events that nobody has taken yet.
+#[derive(Clone, Default)]
+pub(crate) struct Events(Arc<Mutex<Queue>>);
+
+#[derive(Default)]
+struct Queue {
     exchanges: Option<broadcast::Receiver<Exchange>>,
-    /// The time of the last exchange that was heard of.
-    heard: Timestamp,
-    waiting: Vec<(Timestamp, Event)>,
+    events: Vec<Event>,
 }
 
 impl Events {
-    /// Those of the log.
-    pub(crate) fn new(log: UnboundedReceiver<Message>) -> Self {
-        Self {
-            log,
-            exchanges: None,
-            heard: Timestamp::MIN,
-            waiting: Vec::new(),
+    /// Adds the exchanges of a provider.
+    pub(crate) fn follow(&self, exchanges: broadcast::Receiver<Exchange>) {
+        self.queue().exchanges = Some(exchanges);
+    }
+
+    /// Takes all events so far, oldest first.
+    pub(crate) fn take(&self) -> Vec<Event> {
+        let mut queue = self.queue();
+        queue.receive();
+        std::mem::take(&mut queue.events)
+    }
+
+    /// Adds what `bff` logs from `info` up, and writes its whole log into `file`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be made.
+    pub(crate) fn subscriber(
+        self,
+        file: &Path,
+    ) -> io::Result<impl Subscriber + Send + Sync + use<>> {
+        let to_file = text::layer()
+            .with_ansi(false)
+            .with_writer(Mutex::new(File::create(file)?));
+        Ok(Registry::default()
+            .with(EnvFilter::new("info,bff=debug"))
+            .with(to_file)
+            .with(self))
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn receive(&mut self) {
+        while let Some(Ok(exchange)) = self.exchanges.as_mut().map(broadcast::Receiver::try_recv) {
+            self.events.push(Event::Exchanged(Box::new(exchange)));
         }
     }
+}
 
-    /// Listens to a provider too.
-    pub(crate) fn follow(&mut self, exchanges: broadcast::Receiver<Exchange>) {
-        self.exchanges = Some(exchanges);
-    }
-
-    /// Completes when there is something to [take](Self::take).
-    pub(crate) async fn arrived(&mut self) {
-        if !self.waiting.is_empty() {
+impl<S: Subscriber> Layer<S> for Events {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        if *metadata.level() > Level::INFO || !metadata.target().starts_with("bff") {
             return;
         }
-        let exchange = async {
-            match &mut self.exchanges {
-                Some(exchanges) => exchanges.recv().await,
-                None => std::future::pending().await,
+        let mut message = String::new();
+        event.record(&mut |field: &Field, value: &dyn fmt::Debug| {
+            if field.name() == "message" {
+                message = format!("{value:?}");
             }
-        };
-        tokio::select! {
-            Ok(exchange) = exchange => self.keep_exchange(exchange),
-            Some(message) = self.log.recv() => self.keep_message(message),
-            else => std::future::pending().await,
-        }
-    }
-
-    /// What has happened until now, oldest first.
-    ///
-    /// An exchange is heard of before `bff` can log what came of it, and the log is asked
-    /// first: so nothing up to `now` can be missing whose consequence is there.
-    pub(crate) fn take(&mut self) -> Vec<Event> {
-        let now = Timestamp::now();
-        while let Ok(message) = self.log.try_recv() {
-            self.keep_message(message);
-        }
-        while let Some(Ok(exchange)) = self.exchanges.as_mut().map(broadcast::Receiver::try_recv) {
-            self.keep_exchange(exchange);
-        }
-        self.waiting.sort_by_key(|(at, _)| *at);
-        let count = self.waiting.partition_point(|(at, _)| *at <= now);
-        self.waiting
-            .drain(..count)
-            .map(|(_, event)| event)
-            .collect()
-    }
-
-    fn keep_message(&mut self, message: Message) {
-        self.waiting.push((message.at, Event::Logged(message)));
-    }
-
-    /// An exchange bears the time of its request, and comes with its answer: what was asked
-    /// for in between came before it.
-    fn keep_exchange(&mut self, exchange: Exchange) {
-        self.heard = self.heard.max(exchange.at);
-        let event = Event::Exchanged(Box::new(exchange));
-        self.waiting.push((self.heard, event));
+        });
+        let mut queue = self.queue();
+        // The provider records an exchange before it answers, so those that led to this message
+        // are there already.
+        queue.receive();
+        let event = Event::Logged(*metadata.level(), message);
+        queue.events.push(event);
     }
 }

@@ -1,84 +1,66 @@
-//! Shows how a client's identity comes about: from a PEM and a token to a client that is
-//! registered and proven, with what goes over the wire at each step.
+//! Shows on one machine how `bff` registers a client and rotates its key: each HTTP request, and
+//! the reason for it.
 //!
-//! The identity provider and `bff` run in this process, on loopback, in a directory of their
-//! own, so that a second run finds nothing of the first.
+//! The identity provider and `bff` run in this process, on loopback, with files in a temporary
+//! directory: a second run finds nothing of the first.
 
 mod events;
-mod json;
-mod log;
-mod panel;
+mod exchange;
 mod screen;
 mod stage;
 mod story;
-mod teller;
-mod wire;
 
-use std::io;
-use std::process::ExitCode;
+use std::io::{self, Write as _};
+use std::path::Path;
 
-use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::screen::{Screen, Style};
+use self::events::Events;
+use self::screen::Screen;
 use self::story::Story;
 
-/// Shows how bff turns a PEM and a token into a client that is registered and proven.
+/// How an error of a closed pipe is told.
+const BROKEN_PIPE: Option<io::ErrorKind> = Some(io::ErrorKind::BrokenPipe);
+
+/// Shows how bff registers a client at an identity provider and rotates its key.
 #[derive(Debug, Parser)]
 #[command(name = "cargo demo", max_term_width = 100)]
 struct Arguments {
-    /// Ends when all has been shown, instead of serving on.
+    /// End after the last step, instead of running until Ctrl-C.
     #[arg(long)]
     once: bool,
 }
 
-fn main() -> ExitCode {
+fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads has seen enough.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            screen::complain(&error);
-            ExitCode::FAILURE
-        }
+    let directory = tempfile::Builder::new().prefix("bff-demo-").tempdir()?;
+    let told = run(&arguments, directory.path());
+    directory.close()?;
+    let ended = "\nEnded. The temporary files are deleted.";
+    match told.and_then(|()| Ok(writeln!(io::stdout(), "{ended}")?)) {
+        // The reader has closed the pipe, and wants no more.
+        Err(error) if error.downcast_ref().map(io::Error::kind) == BROKEN_PIPE => Ok(()),
+        result => result,
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let directory = tempfile::Builder::new()
-        .prefix("bff-demo-")
-        .tempdir()
-        .context("cannot make a directory for temporary files")?;
-    let (subscriber, log) = log::subscriber(&directory.path().join(log::FILE))?;
+/// Tells the story until its end or a signal. Nothing writes into the directory any more when
+/// this returns, since the runtime has ended.
+#[tokio::main]
+async fn run(arguments: &Arguments, directory: &Path) -> anyhow::Result<()> {
+    let events = Events::default();
+    let subscriber = events.clone().subscriber(&directory.join(events::LOG))?;
     tracing::subscriber::set_global_default(subscriber)?;
-
-    let once = arguments.once;
-    let told = runtime.block_on(async {
-        let mut story = Story::new(Screen::of_process(once), log, directory.path(), once);
-        tokio::select! {
-            told = story.tell() => told,
-            signal = end() => signal,
-        }?;
-        anyhow::Ok(story.finish().await)
-    });
-    // Nobody writes into the directory any more when it goes.
-    drop(runtime);
-    directory
-        .close()
-        .context("cannot remove the temporary files")?;
-    let mut screen = told?;
-    screen.blank()?;
-    screen.text(1, Style::Faint, "Ended; the files are removed.")?;
-    Ok(())
+    let mut story = Story::new(Screen::of_process(), events, directory);
+    tokio::select! {
+        told = story.tell(arguments.once) => told,
+        signal = end() => Ok(signal?),
+    }
 }
 
 /// Completes when the process is asked to end.
-async fn end() -> anyhow::Result<()> {
+async fn end() -> io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -88,10 +70,4 @@ async fn end() -> anyhow::Result<()> {
         _ = hang_up.recv() => {}
     }
     Ok(())
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

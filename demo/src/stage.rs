@@ -1,137 +1,138 @@
-//! What the story needs: places for files, free ports, tokens, and the settings of `bff`.
+//! What the story needs: `bff` itself, its settings, files, and requests to it.
+//!
+//! All that the demonstration calls of `bff` as a library is in this file.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use bff::cli::{Failure, Running, serve};
+use bff::clock::Clock;
 use bff::config::{Config, Env, Overrides};
-use bff::secret::Secret;
-use bff::store::{write_private_file, write_public_file};
-use tokio::net::TcpListener;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::Value;
 
-/// The port that operators know `bff` by.
-const BFF_PORT: u16 = 8000;
-/// The port that operators know the provider by.
-const IDP_PORT: u16 = 8002;
+/// The variables that `bff` is configured with, and their values.
+pub(crate) type Settings = Vec<(&'static str, String)>;
 
-/// The files of the demonstration.
-#[derive(Clone, Debug)]
-pub(crate) struct Files(PathBuf);
+/// A `bff` that serves its JWK Set.
+pub(crate) struct Service(Running);
 
-impl Files {
-    /// All below `directory`, which somebody else removes.
-    pub(crate) fn new(directory: &Path) -> Self {
-        Self(directory.to_path_buf())
+impl Service {
+    /// Starts with these settings alone: `file` is made empty.
+    pub(crate) async fn start(settings: &Settings, file: PathBuf) -> anyhow::Result<Self> {
+        fs::write(&file, "")?;
+        let env: Env = settings.iter().cloned().collect();
+        let config = Config::load(&env, Some(&file), &Overrides::default())?;
+        let running = Box::pin(serve(config, Clock::system())).await;
+        Ok(Self(running.map_err(explain)?))
     }
 
-    pub(crate) fn directory(&self) -> &Path {
-        &self.0
+    /// Its base URL.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.0.address)
     }
 
-    pub(crate) fn keys(&self) -> PathBuf {
-        self.0.join("keys")
+    /// Registers and proves the key.
+    pub(crate) async fn bootstrap(&self) -> anyhow::Result<()> {
+        self.0.bootstrap().await.map_err(explain)
     }
 
-    pub(crate) fn pem(&self) -> PathBuf {
-        self.keys().join("first.pem")
-    }
-
-    pub(crate) fn clients(&self) -> PathBuf {
-        self.0.join("clients.yaml")
-    }
-
-    pub(crate) fn initial_access_token(&self) -> PathBuf {
-        self.0.join("iat")
-    }
-
-    pub(crate) fn admin_token(&self) -> PathBuf {
-        self.0.join("admin-token")
-    }
-
-    /// A path as it is shown: without the directory they all share.
-    pub(crate) fn short(&self, path: &Path) -> String {
-        path.strip_prefix(&self.0)
-            .unwrap_or(path)
-            .display()
-            .to_string()
+    /// Stops, after the requests under way.
+    pub(crate) async fn stop(self) {
+        self.0.stop(std::future::pending()).await;
     }
 }
 
-/// What an operator tells `bff`: variables and their values.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings(Vec<(&'static str, String)>);
-
-impl Settings {
-    /// Everything that a first start needs.
-    pub(crate) fn new(address: SocketAddr, issuer: &str, files: &Files) -> Self {
-        let path = |path: PathBuf| path.display().to_string();
-        let base_url = format!("http://{address}");
-        Self(vec![
-            ("BFF_LISTEN", address.to_string()),
-            ("BFF_BASE_URL", base_url.clone()),
-            ("BFF_KEYS_DIR", path(files.keys())),
-            ("BFF_JWT_SIGNING_KEY", path(files.pem())),
-            ("BFF_ADMIN_TOKEN_FILE", path(files.admin_token())),
-            ("IDP_BASE_URL", issuer.to_owned()),
-            ("DCR_IAT_FILE", path(files.initial_access_token())),
-            ("DCR_CLIENT_ID", "demo-app".to_owned()),
-            ("DCR_CLIENT_PROFILE", "code-flow-pkjwt".to_owned()),
-            ("DCR_REDIRECT_URIS", format!("{base_url}/callback")),
-            ("DCR_SCOPE", "openid profile email".to_owned()),
-        ])
-    }
-
-    /// The same without one of them.
-    pub(crate) fn without(mut self, name: &str) -> Self {
-        self.0.retain(|(known, _)| *known != name);
-        self
-    }
-
-    /// The variables and their values.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().map(|(name, value)| (*name, value.as_str()))
-    }
-
-    /// Reads them as `bff` does, and nothing else: neither the environment of this process nor
-    /// a file that lies about.
-    pub(crate) fn load(&self, files: &Files) -> anyhow::Result<Config> {
-        let no_file = files.directory().join("bff.toml");
-        write_public_file(&no_file, b"")?;
-        let env: Env = self.0.iter().cloned().collect();
-        Ok(Config::load(&env, Some(&no_file), &Overrides::default())?)
+fn explain(failure: Failure) -> anyhow::Error {
+    match failure.hint {
+        Some(hint) => failure.error.context(format!("bff failed (hint: {hint})")),
+        None => failure.error,
     }
 }
 
-/// Listens for the provider; with `known`, where operators know it to be, if that is free.
-pub(crate) async fn idp_listener(known: bool) -> io::Result<TcpListener> {
-    listen(known.then_some(IDP_PORT)).await
+/// The settings of a first start; relative paths are in `directory`.
+pub(crate) fn settings(address: SocketAddr, issuer: &str, directory: &Path) -> Settings {
+    let path = |name: &str| directory.join(name).display().to_string();
+    vec![
+        ("BFF_LISTEN", address.to_string()),
+        ("BFF_BASE_URL", format!("http://{address}")),
+        ("BFF_KEYS_DIR", path("keys")),
+        ("BFF_JWT_SIGNING_KEY", path("keys/first.pem")),
+        ("BFF_ADMIN_TOKEN_FILE", path("admin-token")),
+        ("IDP_BASE_URL", issuer.to_owned()),
+        ("DCR_IAT_FILE", path("iat")),
+        ("DCR_CLIENT_ID", "demo-app".to_owned()),
+        ("DCR_CLIENT_PROFILE", "code-flow-pkjwt".to_owned()),
+        ("DCR_REDIRECT_URIS", format!("http://{address}/callback")),
+        ("DCR_SCOPE", "openid profile email".to_owned()),
+    ]
 }
 
-/// An address for `bff` that is free now; with `known` the usual one, if it is.
-pub(crate) async fn bff_address(known: bool) -> io::Result<SocketAddr> {
-    listen(known.then_some(BFF_PORT)).await?.local_addr()
+/// An address on loopback that is free now.
+pub(crate) fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-async fn listen(port: Option<u16>) -> io::Result<TcpListener> {
-    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    if let Some(port) = port
-        && let Ok(listener) = bind(port).await
-    {
-        return Ok(listener);
-    }
-    bind(0).await
+/// A fresh P-256 key as PKCS#8 PEM.
+pub(crate) fn pem() -> anyhow::Result<String> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
+    let key = PKey::from_ec_key(EcKey::generate(&group)?)?;
+    Ok(String::from_utf8(key.private_key_to_pem_pkcs8()?)?)
 }
 
-/// Writes a token that nobody can guess.
-pub(crate) fn make_token(path: &Path) -> anyhow::Result<()> {
+/// A token that nobody can guess.
+pub(crate) fn token() -> anyhow::Result<String> {
     let mut octets = [0; 16];
     openssl::rand::rand_bytes(&mut octets)?;
-    let token = u128::from_be_bytes(octets);
-    keep(path, &Secret::new(format!("{token:032x}")))
+    Ok(format!("{:032x}", u128::from_be_bytes(octets)))
 }
 
-/// Writes a secret for the eyes of its owner only.
-pub(crate) fn keep(path: &Path, secret: &Secret) -> anyhow::Result<()> {
-    write_private_file(path, secret).with_context(|| format!("cannot write {}", path.display()))
+/// Writes a secret into a new file that only its owner can read.
+pub(crate) fn keep(path: &Path, secret: &str) -> anyhow::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    Ok(options.open(path)?.write_all(secret.as_bytes())?)
+}
+
+/// The HTTP interface of `bff` or of the provider, for whoever has the bearer token.
+pub(crate) struct Admin {
+    http: reqwest::Client,
+    base_url: String,
+    token: String,
+}
+
+impl Admin {
+    /// The paths below `base_url`.
+    pub(crate) fn new(base_url: &str, token: &str) -> anyhow::Result<Self> {
+        Ok(Self {
+            http: reqwest::Client::builder().no_proxy().build()?,
+            base_url: base_url.to_owned(),
+            token: token.to_owned(),
+        })
+    }
+
+    /// Gets a path, or posts JSON to it unless that is null; returns what is answered.
+    pub(crate) async fn send(&self, path: &str, json: &Value) -> anyhow::Result<(u16, Value)> {
+        let url = format!("{}{path}", self.base_url);
+        let request = match json {
+            Value::Null => self.http.get(url),
+            _ => self.http.post(url).body(json.to_string()),
+        };
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let answer = request.bearer_auth(&self.token).send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, serde_json::from_slice(&answer.bytes().await?)?))
+    }
+
+    /// A member of the status of `bff`, by its JSON Pointer (RFC 6901); null if it is not there.
+    pub(crate) async fn status(&self, pointer: &str) -> anyhow::Result<Value> {
+        let (_, status) = self.send("/admin/status", &Value::Null).await?;
+        Ok(status.pointer(pointer).cloned().unwrap_or_default())
+    }
 }

@@ -1,380 +1,275 @@
 //! The story, step by step.
 
-use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use bff::cli::{Failure, Running, serve};
-use bff::clock::Clock;
-use bff::idp::{AdminClient, HttpClient, ServiceClient, TokenWish};
-use bff::jose::{Algorithm, SigningKey};
-use bff::keyring::KeyRing;
-use bff::secret::Secret;
-use dev_idp::{DevIdp, JwksCachePolicy};
+use anyhow::{Context as _, ensure};
+use dev_idp::{DevIdp, Endpoint, Exchange, JwksCachePolicy};
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::events::Events;
-use crate::log::Message;
-use crate::panel;
-use crate::screen::{INDENT, Line, Screen, Style};
-use crate::stage::{self, Files, Settings};
-use crate::teller::{Teller, View};
-use crate::wire;
+use crate::events::{Events, LOG};
+use crate::exchange::outcome;
+use crate::screen::Screen;
+use crate::stage::{self, Admin, Service, Settings};
 
-/// Pause between two looks at the rotation.
-const LOOK: Duration = Duration::from_millis(20);
+/// Time between two looks at the rotation.
+const LOOK: Duration = Duration::from_millis(50);
 /// Longest time that the rotation may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The demonstration under way.
 pub(crate) struct Story {
-    teller: Teller,
-    files: Files,
-    once: bool,
-    running: Option<Running>,
+    /// Where it is shown.
+    pub(crate) screen: Screen,
+    /// What happens.
+    pub(crate) events: Events,
+    /// The endpoints of which a request has been shown in full.
+    pub(crate) shown: Vec<Endpoint>,
+    /// What the provider has fetched for a request that it has not answered yet.
+    pub(crate) fetches: Vec<Exchange>,
+    directory: PathBuf,
 }
 
 impl Story {
     /// A story that has not begun; `directory` is for its files.
-    pub(crate) fn new(
-        screen: Screen,
-        log: UnboundedReceiver<Message>,
-        directory: &Path,
-        once: bool,
-    ) -> Self {
+    pub(crate) fn new(screen: Screen, events: Events, directory: &Path) -> Self {
         Self {
-            teller: Teller {
-                screen,
-                events: Events::new(log),
-            },
-            files: Files::new(directory),
-            once,
-            running: None,
+            screen,
+            events,
+            shown: Vec::new(),
+            fetches: Vec::new(),
+            directory: directory.to_path_buf(),
         }
     }
 
-    /// Tells everything, and returns if it is told once only; else it goes on for as long as
-    /// somebody waits for it.
-    pub(crate) async fn tell(&mut self) -> anyhow::Result<()> {
-        let idp = self.steps().await?;
-        if !self.once {
-            self.watch_on().await?;
+    /// Tells everything; unless `once`, then shows what happens for as long as this is polled.
+    pub(crate) async fn tell(&mut self, once: bool) -> anyhow::Result<()> {
+        let (idp, service) = self.steps().await?;
+        if !once {
+            let now = "Requests to the IdP and bff's log follow. Press Ctrl-C to end.";
+            self.screen.heading(now)?;
+            self.screen.line("")?;
+            self.watch("   ", std::future::pending::<()>()).await?;
         }
+        service.stop().await;
         idp.shutdown().await;
         Ok(())
     }
 
-    async fn steps(&mut self) -> anyhow::Result<DevIdp> {
+    async fn steps(&mut self) -> anyhow::Result<(DevIdp, Service)> {
         self.introduce()?;
-        self.make_key().await?;
         let idp = self.start_idp().await?;
-        self.mint_token(&idp).await?;
-        let settings = self.serve_key(&idp).await?;
-        self.bootstrap(View::BFF).await?;
-        self.rotate().await?;
-        self.restart(&idp, settings).await?;
-        let running = self.running.as_ref().context("bff is not running")?;
-        panel::show(&mut self.teller.screen, running, &idp, &self.files)?;
-        Ok(idp)
+        let (service, settings) = self.start_bff(&idp).await?;
+        let token = fs::read_to_string(self.file("admin-token"))?;
+        let admin = Admin::new(&service.url(), &token)?;
+        let jwks = "/.well-known/jwks.json";
+        self.order(&admin, jwks, Value::Null).await?;
+        self.watch("bff", service.bootstrap()).await??;
+        self.rotate(&admin).await?;
+        let service = self.restart(&idp, service, settings).await?;
+        self.panel(&service.url(), &idp.issuer(), &admin).await?;
+        Ok((idp, service))
     }
 
-    /// Stops `bff`, and gives the screen back.
-    pub(crate) async fn finish(self) -> Screen {
-        if let Some(running) = self.running {
-            running.stop(std::future::pending()).await;
-        }
-        self.teller.screen
-    }
-
-    fn introduce(&mut self) -> io::Result<()> {
-        let screen = &mut self.teller.screen;
-        screen.blank()?;
-        screen.rule("bff: from a PEM and a token to a client that is proven")?;
-        screen.blank()?;
-        screen.text(
-            INDENT,
-            Style::Plain,
+    fn introduce(&mut self) -> anyhow::Result<()> {
+        let screen = &mut self.screen;
+        screen.heading("How bff registers an OAuth client and rotates its key")?;
+        screen.paragraph(
             "bff and an identity provider (IdP) for development run in this process, on loopback \
-             only. What follows is what goes over the wire. Secrets are shown as ***, tokens also \
-             as a #fingerprint; lines behind ┊ are bff's own log.",
+             only. The demo shows the HTTP requests between them. Secrets are shown as ***, and \
+             a bearer token as # and a fingerprint. Lines after | are bff's log.",
         )?;
-        let place = format!("{}  (removed at the end)", self.files.directory().display());
-        screen.blank()?;
-        screen.fact("files", &place)
-    }
+        screen.line("")?;
+        let files = self.directory.display();
+        screen.paragraph(&format!("The files are in {files} until the demo ends."))?;
 
-    async fn make_key(&mut self) -> anyhow::Result<()> {
-        self.teller
-            .screen
-            .step(
-                "A signing key lies on the keys volume",
-                "An operator brings a PEM. This one is fresh, made with bff's own library, as \
-                 `bff keys generate` does.",
-            )
-            .await?;
-        let key = SigningKey::generate(Algorithm::ES256)?;
-        std::fs::create_dir(self.files.keys())?;
-        stage::keep(&self.files.pem(), &key.to_pem(None)?)?;
-        let what = format!(
-            "{}  PKCS#8, P-256, readable by its owner alone",
-            self.files.short(&self.files.pem())
-        );
-        self.teller.screen.fact("PEM", &what)?;
-        self.teller.screen.fact("kid", key.kid().as_str())?;
-        Ok(())
+        screen.step(
+            "An operator makes a signing key",
+            "bff signs with a private key from a PEM file. `bff keys generate` makes a key like \
+             this one; if there is none, bff makes its own.",
+        )?;
+        screen.fact("file", "keys/first.pem (P-256, PKCS#8, mode 0600)")?;
+        fs::create_dir(self.file("keys"))?;
+        stage::keep(&self.file("keys/first.pem"), &stage::pem()?)
     }
 
     async fn start_idp(&mut self) -> anyhow::Result<DevIdp> {
-        self.teller
-            .screen
-            .step(
-                "The IdP starts",
-                "It registers clients dynamically (RFC 7591) for whoever holds an initial access \
-                 token, and knows no client yet.",
-            )
-            .await?;
-        let listener = stage::idp_listener(self.teller.screen.is_watched()).await?;
-        let builder = DevIdp::builder()
-            .listener(listener)
-            .clients_file(self.files.clients())
-            .jwks_cache(JwksCachePolicy::RefetchOnMiss {
-                cooldown: Duration::ZERO,
-            });
+        self.screen.step(
+            "The IdP starts",
+            "Whoever has an initial access token can register a client (RFC 7591). The IdP has \
+             no clients yet.",
+        )?;
+        let builder = DevIdp::builder().jwks_cache(JwksCachePolicy::RefetchOnMiss {
+            cooldown: Duration::ZERO,
+        });
         #[cfg(test)]
         let builder = builder.remember_secrets();
-        let provider = builder.start().await.context("the IdP cannot start")?;
-        self.teller.screen.fact("issuer", &provider.issuer())?;
-        self.teller.events.follow(provider.subscribe());
-        Ok(provider)
+        let idp = builder.start().await.context("the IdP cannot start")?;
+        self.events.follow(idp.subscribe());
+        self.screen.fact("issuer", &idp.issuer())?;
+
+        let admin = Admin::new(&idp.admin_base_url(), idp.admin_token())?;
+        let wish = json!({"label": "demo", "expires_in": 600, "max_uses": 1});
+        let minted = admin.send("/dcr/initial-access-tokens", &wish);
+        let (_, minted) = self.watch("you", minted).await??;
+        let token = minted.get("token").and_then(Value::as_str);
+        stage::keep(&self.file("iat"), token.context("the IdP minted no token")?)?;
+        Ok(idp)
     }
 
-    async fn mint_token(&mut self, idp: &DevIdp) -> anyhow::Result<()> {
-        self.teller
-            .screen
-            .step(
-                "Its administrator mints an initial access token",
-                "Good for one registration within ten minutes. `bff mint-iat` sends this request.",
-            )
-            .await?;
-        let admin = AdminClient::new(
-            HttpClient::new(None)?,
-            idp.admin_base_url().parse()?,
-            Secret::new(idp.admin_token()),
-        );
-        let wish = TokenWish {
-            label: Some("demo".to_owned()),
-            expires_in: Some(600),
-            max_uses: Some(1),
-        };
-        let minted = admin.mint_initial_access_token(&wish);
-        let minted = self.teller.watch(View::OPERATOR, minted).await??;
-        stage::keep(&self.files.initial_access_token(), &minted.token.0)?;
-        Ok(())
-    }
-
-    async fn serve_key(&mut self, idp: &DevIdp) -> anyhow::Result<Settings> {
-        self.teller
-            .screen
-            .step(
-                "bff starts, and publishes its key",
-                "The JWK Set is up before the IdP hears of bff: some IdPs fetch it while they \
-                 register a client, and some remember for a minute that they could not.",
-            )
-            .await?;
-        stage::make_token(&self.files.admin_token())?;
-        let address = stage::bff_address(self.teller.screen.is_watched()).await?;
-        let settings = Settings::new(address, &idp.issuer(), &self.files);
-        let directory = format!("{}/", self.files.directory().display());
-        for (name, value) in settings.iter() {
-            let line = Line::indented(INDENT)
-                .with(Style::Name, name)
-                .with(Style::Faint, "=")
-                .plain(value.replace(&directory, ""));
-            self.teller.screen.line(&line)?;
-        }
-        self.teller.screen.blank()?;
-        let address = self.start(&settings, View::BFF).await?;
-        self.teller.screen.blank()?;
-
-        let url = format!("http://{address}/.well-known/jwks.json");
-        let answer = HttpClient::new(None)?.probe(&url).await?;
-        let set: Value = serde_json::from_slice(answer.bytes())?;
-        let screen = &mut self.teller.screen;
-        let request = "GET /.well-known/jwks.json";
-        wire::show_own(screen, request, &Value::Null, answer.status, &set)?;
-        Ok(settings)
-    }
-
-    async fn rotate(&mut self) -> anyhow::Result<()> {
-        self.teller
-            .screen
-            .step(
-                "bff rotates its key",
-                "A new key is published, proven three times, and only then signs; the old one \
-                 stays published for what it has signed. A rotation that is due waits between \
-                 publishing and proving until every copy of the JWK Set is renewed, ten minutes \
-                 by default: mode \"now\" leaves out the wait, not the proof.",
-            )
-            .await?;
-        let running = self.running.as_ref().context("bff is not running")?;
-        let token = std::fs::read_to_string(self.files.admin_token())?;
-        let client = ServiceClient::new(
-            HttpClient::new(None)?,
-            running.address,
-            Secret::new(token.trim()),
-        );
-        let order = json!({"mode": "now"});
-        let answer = client.post("/admin/rotate", &order).await?;
-        let screen = &mut self.teller.screen;
-        wire::show_own(
-            screen,
-            "POST /admin/rotate",
-            &order,
-            answer.status,
-            &answer.body,
+    async fn start_bff(&mut self, idp: &DevIdp) -> anyhow::Result<(Service, Settings)> {
+        self.screen.step(
+            "bff starts and serves its JWK Set",
+            "It does so before its first request to the IdP: some IdPs fetch the JWK Set while \
+             they register a client, and some remember for a while that they could not.",
         )?;
-        let rotator = &running.rotator;
-        let switched = async {
-            // What was promoted is watched for a while: that comes last.
-            while rotator.status().waiting_for != Some("probation") {
+        stage::keep(&self.file("admin-token"), &stage::token()?)?;
+        let address = stage::free_address()?;
+        let settings = stage::settings(address, &idp.issuer(), &self.directory);
+        let directory = format!("{}/", self.directory.display());
+        for (name, value) in &settings {
+            let line = format!("    {name}={value}").replace(&directory, "");
+            self.screen.line(line)?;
+        }
+        self.screen.line("")?;
+        let start = Service::start(&settings, self.file("bff.toml"));
+        let service = self.watch("bff", start).await??;
+        self.screen.line("")?;
+        Ok((service, settings))
+    }
+
+    async fn rotate(&mut self, admin: &Admin) -> anyhow::Result<()> {
+        self.screen.step(
+            "bff rotates its key",
+            "bff publishes a new key, proves that the IdP accepts it, and only then signs with \
+             it. The old key stays in the JWK Set, so that its signatures can still be verified. \
+             Mode \"now\" does not wait until cached copies of the JWK Set have expired (ten \
+             minutes by default), so bff proves the new key eight times instead of three.",
+        )?;
+        let mode = json!({"mode": "now"});
+        self.order(admin, "/admin/rotate", mode).await?;
+        let promoted = async {
+            // On probation the new key signs, and is given up if the IdP rejects it.
+            while admin.status("/rotation/waiting_for").await? != "probation" {
                 tokio::time::sleep(LOOK).await;
             }
+            anyhow::Ok(())
         };
-        let switched = tokio::time::timeout(PATIENCE, switched);
-        let switched = self.teller.watch(View::BFF_IN_BRIEF, switched).await?;
-        switched.context("the rotation does not come to its end")?;
-
-        let state = running.app.ledger.state();
-        self.teller.screen.blank()?;
-        for (key, state) in state.ring.iter().flat_map(KeyRing::keys) {
-            self.teller
-                .screen
-                .fact(state.word(), key.jwk.kid.as_str())?;
-        }
-        Ok(())
+        let promoted = tokio::time::timeout(PATIENCE, promoted);
+        let promoted = self.watch("bff", promoted).await?;
+        promoted.context("the rotation does not end")?
     }
 
-    async fn restart(&mut self, idp: &DevIdp, settings: Settings) -> anyhow::Result<()> {
-        self.teller
-            .screen
-            .step(
-                "bff restarts, and registers nothing",
-                "The token is out of the configuration, as the log advised. A start with nothing \
-                 changed sends the IdP no write: bff shows that its key is still accepted, and is \
-                 ready.",
-            )
-            .await?;
-        if let Some(running) = self.running.take() {
-            running.stop(std::future::pending()).await;
-        }
-        std::fs::remove_file(self.files.initial_access_token())?;
-        let before = writes(idp);
-        let settings = settings.without("DCR_IAT_FILE");
-        self.start(&settings, View::BFF_IN_BRIEF).await?;
-        self.bootstrap(View::BFF_IN_BRIEF).await?;
-        let sent = format!("{} sent", writes(idp) - before);
-        self.teller.screen.blank()?;
-        self.teller.screen.fact("writes", &sent)?;
-        Ok(())
-    }
-
-    async fn watch_on(&mut self) -> anyhow::Result<()> {
-        self.teller.screen.blank()?;
-        self.teller.screen.rule("serving")?;
-        self.teller.screen.blank()?;
-        self.teller.screen.text(
-            1,
-            Style::Strong,
-            "What reaches the IdP from now on is shown here. Ctrl-C ends it.",
+    async fn restart(
+        &mut self,
+        idp: &DevIdp,
+        service: Service,
+        mut settings: Settings,
+    ) -> anyhow::Result<Service> {
+        self.screen.step(
+            "bff restarts",
+            "The initial access token is used up, so DCR_IAT_FILE is no longer set. Nothing else \
+             has changed: bff proves its key again, and sends no request that changes the \
+             registration.",
         )?;
-        self.teller.screen.blank()?;
-        self.teller
-            .watch(View::ANYBODY, std::future::pending())
-            .await?;
+        service.stop().await;
+        fs::remove_file(self.file("iat"))?;
+        settings.retain(|(name, _)| *name != "DCR_IAT_FILE");
+        let writes = || idp.requests().iter().filter(|r| r.write).count();
+        let before = writes();
+        let start = Service::start(&settings, self.file("bff.toml"));
+        let service = self.watch("bff", start).await??;
+        self.watch("bff", service.bootstrap()).await??;
+        let sent = (writes() - before).to_string();
+        self.screen.line("")?;
+        self.screen.fact("writes sent", &sent)?;
+        Ok(service)
+    }
+
+    async fn panel(&mut self, bff: &str, issuer: &str, admin: &Admin) -> anyhow::Result<()> {
+        let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        let client = admin.status("/registration/client_id").await?;
+        let proof = admin.status("/proof/outcome").await?;
+        let screen = &mut self.screen;
+        screen.heading("The result")?;
+        screen.fact("client", &word(&client))?;
+        let keys = admin.status("/keys").await?;
+        for key in keys.as_array().into_iter().flatten() {
+            let name = format!("{} ({})", word(&key["kid"]), word(&key["state"]));
+            screen.fact("key", &name)?;
+        }
+        screen.fact("last proof", &word(&proof))?;
+
+        screen.heading("To open in a browser")?;
+        screen.fact("JWK Set", &format!("{bff}/.well-known/jwks.json"))?;
+        screen.fact("health", &format!("{bff}/healthz"))?;
+        screen.fact("metrics", &format!("{bff}/metrics"))?;
+        screen.fact("IdP", &format!("{issuer}/.well-known/openid-configuration"))?;
+
+        screen.heading("To paste into another terminal")?;
+        let directory = self.directory.display();
+        screen.line(format_args!("    cd {directory}"))?;
+        screen.line("    A=\"Authorization: Bearer $(cat admin-token)\"")?;
+        screen.line(format_args!("    curl -H \"$A\" {bff}/admin/status"))?;
+        let order = r#"curl -H "$A" -d '{"mode": "now"}'"#;
+        screen.line(format_args!("    {order} {bff}/admin/rotate"))?;
+        screen.line(format_args!("    less {LOG}"))?;
         Ok(())
     }
 
-    async fn start(&mut self, settings: &Settings, view: View) -> anyhow::Result<SocketAddr> {
-        let config = settings.load(&self.files)?;
-        let start = Box::pin(serve(config, Clock::system()));
-        let running = self.teller.watch(view, start).await?.map_err(explain)?;
-        let address = running.address;
-        self.running = Some(running);
-        Ok(address)
+    /// Sends a request to `bff` and shows it.
+    async fn order(&mut self, admin: &Admin, path: &str, body: Value) -> anyhow::Result<()> {
+        let (status, answer) = admin.send(path, &body).await?;
+        let method = if body.is_null() { "GET" } else { "POST" };
+        let request = format!("{method} {path}");
+        self.show("you -> bff", &request)?;
+        self.body(&body, |_, _| true)?;
+        self.show("you <- bff", &outcome(Some(status)))?;
+        self.body(&answer, |_, _| true)?;
+        ensure!(status < 300, "{request} is answered {status}");
+        Ok(())
     }
 
-    /// Three steps, as `bff` takes them: each begins with the first request of its kind.
-    async fn bootstrap(&mut self, view: View) -> anyhow::Result<()> {
-        let running = self.running.as_ref().context("bff is not running")?;
-        let bootstrap = self.teller.watch(view, running.bootstrap());
-        bootstrap.await?.map_err(explain)
-    }
-}
-
-/// Requests so far that ask to change a registration.
-fn writes(idp: &DevIdp) -> usize {
-    let requests = idp.requests();
-    requests.iter().filter(|request| request.write).count()
-}
-
-fn explain(failure: Failure) -> anyhow::Error {
-    match failure.hint {
-        Some(hint) => failure.error.context(format!("bff failed (hint: {hint})")),
-        None => failure.error,
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-    use crate::log;
 
     #[tokio::test]
-    async fn no_secret_is_shown_or_logged() {
+    async fn no_secret_is_shown_or_logged_and_80_columns_are_enough() {
+        console::set_colors_enabled(false);
         let directory = tempfile::tempdir().unwrap();
-        let log_file = directory.path().join(log::FILE);
-        let (subscriber, log) = log::subscriber(&log_file).unwrap();
+        let file = |name| directory.path().join(name);
+        let events = Events::default();
+        let subscriber = events.clone().subscriber(&file(LOG)).unwrap();
         let guard = tracing::subscriber::set_default(subscriber);
-        let shown = Shown::default();
-        let screen = Screen::to(shown.clone(), 80);
-        let mut story = Story::new(screen, log, directory.path(), true);
+        let screen = Screen::new(fs::File::create(file("shown")).unwrap(), 80);
+        let mut story = Story::new(screen, events, directory.path());
 
-        let idp = story.steps().await.unwrap();
+        let (idp, _service) = story.steps().await.unwrap();
 
-        let files = Files::new(directory.path());
+        let read = |name| fs::read_to_string(file(name)).unwrap();
+        let (shown, logged) = (read("shown"), read(LOG));
         let mut secrets = idp.issued_secrets();
-        secrets.push(idp.admin_token().to_owned());
-        secrets.push(fs::read_to_string(files.admin_token()).unwrap());
-        let pem = fs::read_to_string(files.pem()).unwrap();
-        secrets.extend(pem.lines().map(str::to_owned));
-        let shown = String::from_utf8(shown.0.lock().unwrap().clone()).unwrap();
-        let logged = fs::read_to_string(log_file).unwrap();
+        secrets.extend([idp.admin_token().to_owned(), read("admin-token")]);
+        secrets.extend(read("keys/first.pem").lines().map(str::to_owned));
         assert!(secrets.len() >= 6, "{secrets:?}");
         for secret in secrets {
             assert!(!shown.contains(&secret), "{secret} is shown");
             assert!(!logged.contains(&secret), "{secret} is logged");
         }
-        assert!(shown.contains("Client registered: demo-app (201 Created)"));
+        for line in shown.lines() {
+            let columns = textwrap::core::display_width(line);
+            let alone = !line.trim().contains(' ');
+            assert!(columns <= 80 || alone, "{columns} columns: {line}");
+        }
+        let at = |text| shown.find(text).unwrap();
+        assert!(at("POST /api/oidc/dcr/register") < at("Client registered: demo-app (201"));
         drop(guard);
-    }
-
-    #[derive(Clone, Default)]
-    struct Shown(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shown {
-        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(text)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
     }
 }

@@ -30,8 +30,8 @@ fn it_tells_the_whole_story_and_leaves_nothing_behind() {
         "202 Accepted",
         "signs from now on",
         "previous",
-        "outcome accepted",
-        "writes 0 sent",
+        "last proof accepted",
+        "writes sent 0",
         "/.well-known/jwks.json",
         "/healthz",
         "/admin/status",
@@ -54,7 +54,7 @@ fn it_serves_on_until_it_is_asked_to_end() {
     let lines = BufReader::new(demo.stdout.take().unwrap()).lines();
     let mut lines = lines.map(Result::unwrap);
 
-    assert!(lines.any(|line| line.contains("Ctrl-C ends it")));
+    assert!(lines.any(|line| line.contains("Press Ctrl-C to end")));
     assert!(demo.try_wait().unwrap().is_none());
     let pid = rustix::process::Pid::from_child(&demo);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -64,8 +64,26 @@ fn it_serves_on_until_it_is_asked_to_end() {
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
 }
 
+#[test]
+fn a_pipe_that_closes_early_is_no_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut demo = command(&directory);
+    let demo = demo.arg("--once").stdout(Stdio::piped());
+    let mut demo = demo.stderr(Stdio::piped()).spawn().unwrap();
+
+    let mut first = String::new();
+    let mut shown = BufReader::new(demo.stdout.take().unwrap());
+    shown.read_line(&mut first).unwrap();
+    drop(shown);
+
+    let output = demo.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    assert!(output.status.success());
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+}
+
 fn without_line_breaks(shown: &str) -> String {
-    let words = shown.split_whitespace().filter(|word| *word != "┊");
+    let words = shown.split_whitespace().filter(|word| *word != "|");
     words.collect::<Vec<_>>().join(" ")
 }
 
