@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use bff::cli::{Running, serve};
 use bff::clock::Clock;
 use bff::config::{Config, Env, Overrides};
+use bff::service::{Running, start};
 use openssl::rsa::Rsa;
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
@@ -46,7 +46,7 @@ fn main() {
     let no_file = volume.path().join("bff.toml");
     std::fs::write(&no_file, "").unwrap();
     let config = Config::load(&env, Some(&no_file), &Overrides::default()).unwrap();
-    let running: Running = runtime.block_on(serve(config, Clock::system())).unwrap();
+    let running: Running = runtime.block_on(start(config, Clock::system())).unwrap();
     let mut client = Client::connect(running.address);
     client.measure(TURN);
 

@@ -9,14 +9,8 @@ mod pem;
 mod public_jwk;
 mod signing_key;
 
-pub use algorithm::Algorithm;
-pub use algorithm::UnknownAlgorithm;
-pub use kid::InvalidKid;
-pub use kid::Kid;
+pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use kid::{InvalidKid, Kid};
 pub use pem::LoadKeyError;
-pub use public_jwk::KeyType;
-pub use public_jwk::PublicJwk;
-pub use public_jwk::PublicKey;
-pub use signing_key::MakeKeyError;
-pub use signing_key::SignError;
-pub use signing_key::SigningKey;
+pub use public_jwk::{KeyType, PublicJwk, PublicKey};
+pub use signing_key::{MakeKeyError, SignError, SigningKey};

@@ -11,15 +11,8 @@ mod sample_rings;
 mod stored_ring;
 
 pub use any_ring::KeyRing;
-pub use key_record::KeyRecord;
-pub use key_record::KeyState;
-pub use key_record::Retired;
+pub use key_record::{KeyRecord, KeyState, Retired};
 pub use key_set::NoRoom;
 pub use policy::RotationPolicy;
-pub use ring::NoPrevious;
-pub use ring::NotPublished;
-pub use ring::Prepublished;
-pub use ring::Ring;
-pub use ring::Steady;
-pub use ring::TooSoon;
+pub use ring::{NoPrevious, NotPublished, Prepublished, Ring, Steady, TooSoon};
 pub use stored_ring::InvalidRing;

@@ -6,16 +6,11 @@ mod error;
 mod server;
 mod transport_security;
 
-pub use assertion::AssertionClaims;
-pub use assertion::CLIENT_ASSERTION_TYPE;
-pub use client::ClientInformation;
-pub use client::ClientMetadata;
-pub use client::InitialAccessToken;
-pub use client::InvalidInformation;
-pub use client::Management;
-pub use client::SERVER_ONLY_MEMBERS;
+pub use assertion::{AssertionClaims, CLIENT_ASSERTION_TYPE};
+pub use client::{
+    ClientInformation, ClientMetadata, InitialAccessToken, InvalidInformation, Management,
+    SERVER_ONLY_MEMBERS,
+};
 pub use error::OAuthError;
-pub use server::InvalidMetadata;
-pub use server::ServerMetadata;
-pub use server::well_known_locations;
+pub use server::{InvalidMetadata, ServerMetadata, well_known_locations};
 pub use transport_security::is_loopback;

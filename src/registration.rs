@@ -1,47 +1,24 @@
 //! Being registered at the IdP, as values and decisions (RFC 7591, RFC 7592). Pure.
 //!
-//! [`plan()`] decides what to do, [`judge`] what an answer means, [`Verdict`] whether the IdP
-//! accepts the key. Nothing here sends or stores anything.
+//! [`plan()`] decides what to do. What an answer means is decided by the type that is named after
+//! the endpoint: [`RegistrationOutcome`], [`ManagementOutcome`], [`AuthenticationOutcome`].
 
-mod answer;
+mod authentication_outcome;
 mod desired;
 mod drift;
 mod fingerprint;
-mod journal;
-mod managed;
+mod management_outcome;
 mod plan;
 mod record;
-mod update;
-mod verdict;
+mod registration_outcome;
+mod update_body;
 
-pub use answer::Difference;
-pub use answer::Judgement;
-pub use answer::Refused;
-pub use answer::RefusedBecause;
-pub use answer::judge;
-pub use desired::Desired;
-pub use desired::JwksMember;
-pub use drift::Drift;
-pub use drift::Drifted;
-pub use drift::RedirectUpdate;
+pub use authentication_outcome::{AuthenticationOutcome, Proof, token_answer_text};
+pub use desired::{Desired, JwksMember};
+pub use drift::{Drift, Drifted, RedirectUpdate};
 pub use fingerprint::TokenFingerprint;
-pub use journal::Entry;
-pub use journal::Event;
-pub use journal::Journal;
-pub use managed::Managed;
-pub use plan::Means;
-pub use plan::Plan;
-pub use plan::Reason;
-pub use plan::ReplaceOrder;
-pub use plan::plan;
-pub use record::Attempt;
-pub use record::Audience;
-pub use record::MintedIat;
-pub use record::Orphan;
-pub use record::RawAnswer;
-pub use record::Registered;
-pub use record::Unmanageable;
-pub use update::has_arrived;
-pub use update::recorded;
-pub use update::update_body;
-pub use verdict::Verdict;
+pub use management_outcome::ManagementOutcome;
+pub use plan::{Blocked, Inputs, Plan, ReplaceOrder, Stored, plan};
+pub use record::{Attempt, MintedIat, Orphan, RawAnswer, Registered, Unmanageable};
+pub use registration_outcome::{Difference, Refused, RefusedBecause, RegistrationOutcome};
+pub use update_body::{has_arrived, recorded, update_body};

@@ -12,8 +12,10 @@ mod support;
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use bff::store::FileStore;
+use bff::disk::HostDisk;
+use bff::local_files::Directories;
 
 use support::cases::{MARK, Table};
 use support::child::Bff;
@@ -202,7 +204,8 @@ async fn a_machine_that_is_not_as_it_should_be_is_described() {
         &["locked by", "a test", "BFF_STATE_DIR"],
         |env| env,
     );
-    table.hold(FileStore::open(world.volume.path(), world.volume.path(), "a test").unwrap());
+    let path = world.volume.path();
+    table.hold(Directories::open(Arc::new(HostDisk), path, path, "a test").unwrap());
 
     table.check(&[]).await;
 }
@@ -218,7 +221,7 @@ async fn a_volume_that_is_damaged_is_left_as_it_is() {
     let key = format!("{kid}.pem");
     let other = fs::read(fixture("ed25519.pem")).unwrap();
     let alike = fs::read(fixture("p256-pkcs8.pem")).unwrap();
-    let newer = state.replacen("\"version\": 1", "\"version\": 2", 1);
+    let newer = state.replacen("\"version\": 2", "\"version\": 3", 1);
     let edited = state.replacen("openid profile", "openid profil", 1);
     let half = &state.as_bytes()[..state.len() / 2];
     let (state, previous) = ("state.json", "state.previous.json");
@@ -236,7 +239,7 @@ async fn a_volume_that_is_damaged_is_left_as_it_is() {
         (
             "from a newer version",
             vec![(state, newer.as_bytes())],
-            ["format version 2", "newer"],
+            ["format version 3", "newer"],
         ),
         (
             "an empty key",

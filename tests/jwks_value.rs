@@ -99,7 +99,7 @@ async fn keys_that_nobody_has_to_fetch_are_not_missed() {
 
     let ended = Bff::serve(&env).ended().await;
 
-    ended.fails(77, &["one pair"]);
+    ended.fails(77, &["must match"]);
     assert!(!ended.stderr.contains("nobody has fetched"), "{ended}");
 }
 

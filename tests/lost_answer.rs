@@ -8,7 +8,11 @@
 
 mod support;
 
-use bff::store::{FileStore, State, Store as _};
+use std::sync::Arc;
+
+use bff::disk::HostDisk;
+use bff::registration::Attempt;
+use bff::store::{FileStore, Store as _};
 use dev_idp::{Endpoint, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -129,11 +133,10 @@ async fn a_crash_after_the_answer_was_stored_loses_nothing() {
 
 /// Leaves a state as a process does that ends before it has interpreted an answer.
 fn leave_behind(volume: &Volume, attempt: &Value) {
-    let store = FileStore::open(volume.path(), volume.path(), "a test").unwrap();
-    let loaded = store.load().unwrap();
-    let state = State {
-        attempt: Some(serde_json::from_value(attempt.clone()).unwrap()),
-        ..loaded.state
-    };
-    store.commit(&state, loaded.rev).unwrap();
+    let store = FileStore::new(Arc::new(HostDisk), volume.path(), volume.path());
+    let mut loaded = store.load().unwrap();
+    let attempt: Attempt = serde_json::from_value(attempt.clone()).unwrap();
+    let started_at = attempt.started_at;
+    loaded.state.intend(attempt, started_at);
+    store.commit(&loaded.state, loaded.rev).unwrap();
 }

@@ -366,7 +366,7 @@ async fn a_key_that_is_not_accepted_ends_the_start_in_time() {
     let fresh = Bff::serve(&env).ended().await;
     let later = Bff::serve(&env).ended().await;
 
-    fresh.fails(77, &["does not accept key", "invalid_client", "one pair"]);
+    fresh.fails(77, &["does not accept key", "invalid_client", "must match"]);
     later.fails(77, &["does not accept key", "DCR_FORCE_REPLACE"]);
     assert_eq!(world.received(REGISTER).len(), 1);
     world.idp.faults().clear();

@@ -8,9 +8,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use bff::cli::{Failure, Running, serve};
 use bff::clock::Clock;
 use bff::config::{Config, Env, Overrides};
+use bff::service::{self, Running, ServiceError};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
@@ -29,7 +29,7 @@ impl Service {
         fs::write(&file, "")?;
         let env: Env = settings.iter().cloned().collect();
         let config = Config::load(&env, Some(&file), &Overrides::default())?;
-        let running = Box::pin(serve(config, Clock::system())).await;
+        let running = Box::pin(service::start(config, Clock::system())).await;
         Ok(Self(running.map_err(explain)?))
     }
 
@@ -49,11 +49,9 @@ impl Service {
     }
 }
 
-fn explain(failure: Failure) -> anyhow::Error {
-    match failure.hint {
-        Some(hint) => failure.error.context(format!("bff failed (hint: {hint})")),
-        None => failure.error,
-    }
+fn explain(error: ServiceError) -> anyhow::Error {
+    let hint = error.hint();
+    anyhow::Error::new(error).context(format!("bff failed (hint: {hint})"))
 }
 
 /// The settings of a first start; relative paths are in `directory`.

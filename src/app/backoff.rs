@@ -5,7 +5,7 @@ use std::time::Duration;
 use openssl::rand::rand_bytes;
 use tokio::time::Instant;
 
-use super::Shutdown;
+use super::shutdown::Shutdown;
 
 /// Pauses between tries, doubling from [`Backoff::FIRST`] to [`Backoff::LONGEST`] and spread by
 /// a random half, so that instances that failed together do not come back together.

@@ -1,13 +1,17 @@
 //! The state in memory, never ahead of the store.
 
+use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-use super::PublishedJwks;
-use crate::store::{BadDocument, CommitError, LoadError, Loaded, Rev, State, Store};
+use super::blocking::blocking;
+use super::published::PublishedJwks;
+use crate::state::{Rev, State};
+use crate::store::{BadDocument, CommitError, LoadError, Loaded, Store};
 
 /// Holds the state and is the only way to change it.
 ///
@@ -17,11 +21,49 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     /// The revision in the store; none while it is not known.
     rev: Arc<Mutex<Option<Rev>>>,
-    state: watch::Sender<Arc<State>>,
-    published: watch::Sender<Arc<PublishedJwks>>,
-    jwks_max_age: Duration,
+    views: Views,
     fell_back: Option<BadDocument>,
 }
+
+/// What others see of the state.
+#[derive(Clone, Debug)]
+struct Views {
+    state: watch::Sender<View>,
+    published: watch::Sender<Arc<PublishedJwks>>,
+    jwks_max_age: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct View {
+    state: Arc<State>,
+    /// Its revision.
+    rev: Rev,
+    /// The state that may be in place instead, after a commit whose outcome is not known.
+    doubt: Option<Arc<State>>,
+}
+
+/// Why the state was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError<E: Error + 'static> {
+    /// It could not be committed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The transition was refused.
+    #[error(transparent)]
+    Refused(E),
+}
+
+impl From<UpdateError<Infallible>> for CommitError {
+    fn from(error: UpdateError<Infallible>) -> Self {
+        match error {
+            UpdateError::Commit(error) => error,
+            UpdateError::Refused(never) => match never {},
+        }
+    }
+}
+
+/// How often a change is decided anew because somebody else has committed.
+const CONFLICTS: u32 = 5;
 
 impl Ledger {
     /// Loads the state. Blocks.
@@ -40,29 +82,41 @@ impl Ledger {
         if let Some(reason) = &fell_back {
             tracing::error!(
                 rev = rev.number(),
-                "The state document is damaged ({reason}); the revision before it is used. What \
-                 was changed last may be missing: compare with the IdP"
+                "The state document is damaged ({reason}); the revision before it is used. The \
+                 last change may be missing: compare with the IdP"
             );
         }
-        let published = PublishedJwks::render(state.ring.as_ref(), jwks_max_age);
+        let published = PublishedJwks::render(state.ring(), jwks_max_age);
+        let view = View {
+            state: Arc::new(state),
+            rev,
+            doubt: None,
+        };
         Ok(Self {
             store,
             rev: Arc::new(Mutex::new(Some(rev))),
-            published: watch::Sender::new(Arc::new(published)),
-            jwks_max_age,
-            state: watch::Sender::new(Arc::new(state)),
+            views: Views {
+                state: watch::Sender::new(view),
+                published: watch::Sender::new(Arc::new(published)),
+                jwks_max_age,
+            },
             fell_back,
         })
     }
 
     /// The state as it is now.
     pub fn state(&self) -> Arc<State> {
-        Arc::clone(&self.state.borrow())
+        Arc::clone(&self.views.state.borrow().state)
+    }
+
+    /// The state that may be in place instead, while the outcome of a commit is not known.
+    pub fn doubt(&self) -> Option<Arc<State>> {
+        self.views.state.borrow().doubt.clone()
     }
 
     /// The JWK Set, now and after each change.
     pub fn published(&self) -> watch::Receiver<Arc<PublishedJwks>> {
-        self.published.subscribe()
+        self.views.published.subscribe()
     }
 
     /// Where the state comes from.
@@ -75,93 +129,215 @@ impl Ledger {
         self.fell_back.as_ref()
     }
 
-    /// Changes the state, and returns once the change would survive a crash. Changes come one
-    /// after the other. A change that has begun is carried out even if nobody waits for it any
-    /// more.
+    /// Carries out a transition, and returns what it returned once it would survive a crash.
+    ///
+    /// Transitions come one after the other. One whose commit has begun is carried out even if
+    /// nobody waits for it any more. If somebody else has committed meanwhile, the state is
+    /// loaded anew and the transition is decided again.
     ///
     /// # Errors
     ///
-    /// [`CommitError`]; the state here is then as it was. Where it is not known which one the
-    /// store has, the next change is based on what it has by then.
-    pub async fn update(&self, change: impl FnOnce(&mut State)) -> Result<(), CommitError> {
+    /// [`UpdateError`]; the state here is then as it was. Where it is not known which one the
+    /// store has, the next transition is based on what it has by then.
+    pub async fn update<T, E: Error + 'static>(
+        &self,
+        mut change: impl FnMut(&mut State) -> Result<T, E>,
+    ) -> Result<T, UpdateError<E>> {
         let mut rev = Arc::clone(&self.rev).lock_owned().await;
-        let (mut state, base) = match *rev {
-            Some(base) => (State::clone(&self.state.borrow()), base),
-            None => self.reload().await?,
-        };
-        change(&mut state);
-        let store = Arc::clone(&self.store);
-        let (states, published) = (self.state.clone(), self.published.clone());
-        let max_age = self.jwks_max_age;
-        blocking(move || {
-            let known = rev.take();
-            match commit(store.as_ref(), &state, base) {
-                Ok(committed) => *rev = Some(committed),
-                Err(error) => {
-                    if !matches!(error, CommitError::Unknown { .. }) {
-                        *rev = known;
-                    }
-                    return Err(error);
-                }
+        let mut conflicts = 0;
+        loop {
+            if rev.is_none() {
+                rev = self.reload(rev).await?;
             }
-            let jwks = PublishedJwks::render(state.ring.as_ref(), max_age);
-            published.send_if_modified(|served| {
-                let changed = **served != jwks;
-                if changed {
-                    *served = Arc::new(jwks);
-                }
-                changed
-            });
-            states.send_replace(Arc::new(state));
-            Ok(())
+            let mut state = State::clone(&self.state());
+            let outcome = change(&mut state).map_err(UpdateError::Refused)?;
+            let committed;
+            (rev, committed) = self.commit(rev, state).await;
+            match committed {
+                Ok(()) => return Ok(outcome),
+                Err(CommitError::Conflict { .. }) if conflicts < CONFLICTS => conflicts += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Carries out a transition that cannot be refused.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]; see [`Ledger::update`].
+    pub async fn record<T>(
+        &self,
+        mut change: impl FnMut(&mut State) -> T,
+    ) -> Result<T, CommitError> {
+        let change = |state: &mut State| Ok::<T, Infallible>(change(state));
+        Ok(self.update(change).await?)
+    }
+
+    /// Loads the state anew, if the store has another revision than this one, or it is not known
+    /// which one it has.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]; the state here is then as it was.
+    pub async fn follow(&self) -> Result<(), CommitError> {
+        let rev = Arc::clone(&self.rev).lock_owned().await;
+        let stale = match *rev {
+            None => true,
+            Some(seen) => {
+                let store = Arc::clone(&self.store);
+                blocking(move || store.watch(seen))
+                    .await
+                    .map_err(unknown)?
+                    .is_some()
+            }
+        };
+        if stale {
+            self.reload(rev).await?;
+        }
+        Ok(())
+    }
+
+    async fn reload(
+        &self,
+        mut rev: OwnedMutexGuard<Option<Rev>>,
+    ) -> Result<OwnedMutexGuard<Option<Rev>>, CommitError> {
+        let (store, views) = (Arc::clone(&self.store), self.views.clone());
+        blocking(move || {
+            let loaded = store.load().map_err(unknown)?;
+            *rev = Some(loaded.rev);
+            if loaded.rev < views.rev() {
+                // Nobody commits an older revision: the document was damaged or exchanged.
+                tracing::error!(
+                    rev = loaded.rev.number(),
+                    "The state in place is older than the one in memory, which is written again \
+                     with the next change: something else has written to BFF_STATE_DIR"
+                );
+                views.show(State::clone(&views.state.borrow().state), loaded.rev);
+                return Ok(rev);
+            }
+            tracing::warn!(
+                rev = loaded.rev.number(),
+                "The state was loaded anew: another revision than expected is in place"
+            );
+            views.show(loaded.state, loaded.rev);
+            Ok(rev)
         })
         .await
     }
 
-    async fn reload(&self) -> Result<(State, Rev), CommitError> {
-        let store = Arc::clone(&self.store);
-        let loaded = blocking(move || store.load()).await;
-        loaded
-            .map(|loaded| (loaded.state, loaded.rev))
-            .map_err(|error| match error {
-                LoadError::Unreadable { path, source } => CommitError::Unknown { path, source },
-                LoadError::BothBad { ref path, .. } | LoadError::NewerVersion { ref path, .. } => {
-                    CommitError::Unknown {
-                        path: path.clone(),
-                        source: io::Error::other(error),
-                    }
+    async fn commit(
+        &self,
+        mut rev: OwnedMutexGuard<Option<Rev>>,
+        state: State,
+    ) -> (OwnedMutexGuard<Option<Rev>>, Result<(), CommitError>) {
+        let (store, views) = (Arc::clone(&self.store), self.views.clone());
+        blocking(move || {
+            // Not known until the store has said so, even after a panic.
+            let base = rev.take().unwrap_or_default();
+            let committed = match commit(store.as_ref(), &state, base) {
+                Ok(committed) => {
+                    *rev = Some(committed);
+                    views.show(state, committed);
+                    Ok(())
                 }
-            })
+                Err(error) => {
+                    match &error {
+                        CommitError::NotCommitted { .. } => *rev = Some(base),
+                        CommitError::Conflict { .. } => {}
+                        CommitError::Unknown { .. } => views.doubt(state),
+                    }
+                    Err(error)
+                }
+            };
+            (rev, committed)
+        })
+        .await
+    }
+}
+
+impl Views {
+    fn rev(&self) -> Rev {
+        self.state.borrow().rev
+    }
+
+    fn show(&self, state: State, rev: Rev) {
+        let jwks = PublishedJwks::render(state.ring(), self.jwks_max_age);
+        self.published.send_if_modified(|served| {
+            let changed = **served != jwks;
+            if changed {
+                *served = Arc::new(jwks);
+            }
+            changed
+        });
+        self.state.send_replace(View {
+            state: Arc::new(state),
+            rev,
+            doubt: None,
+        });
+    }
+
+    fn doubt(&self, state: State) {
+        self.state
+            .send_modify(|view| view.doubt = Some(Arc::new(state)));
     }
 }
 
 fn commit(store: &dyn Store, state: &State, base: Rev) -> Result<Rev, CommitError> {
     match store.commit(state, base) {
-        Err(CommitError::Unknown { path, source }) => {
+        Err(error @ CommitError::Unknown { .. }) => {
             let found = store.load().ok();
             let found = found.filter(|loaded| loaded.fell_back.is_none());
             match found.map(|loaded| loaded.rev) {
                 // In place, but perhaps not for good: once more from the start, because a sync
-                // that is only repeated may say yes to what is already lost.
-                Some(rev) if rev == base.next() => store
-                    .commit(state, rev)
-                    .map_err(|_| CommitError::Unknown { path, source }),
-                Some(rev) if rev == base => Err(CommitError::NotCommitted { path, source }),
-                _ => Err(CommitError::Unknown { path, source }),
+                // that is only repeated may succeed for what is already lost.
+                Some(rev) if rev == base.next() => store.commit(state, rev).map_err(|_| error),
+                Some(rev) if rev == base => Err(not_committed(error)),
+                _ => Err(error),
             }
         }
         result => result,
     }
 }
 
-/// Runs what blocks on a thread that may; a panic there goes on here.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is going away, and with it everything that waits here.
-            Err(_) => std::future::pending().await,
+fn not_committed(error: CommitError) -> CommitError {
+    match error {
+        CommitError::Unknown {
+            place,
+            source,
+            hint,
+        } => CommitError::NotCommitted {
+            place,
+            source,
+            hint,
+        },
+        error => error,
+    }
+}
+
+/// A state that cannot be loaded: which one is in place is not known.
+fn unknown(error: LoadError) -> CommitError {
+    match error {
+        LoadError::Unreadable {
+            place,
+            source,
+            hint,
+        } => CommitError::Unknown {
+            place,
+            source,
+            hint,
+        },
+        LoadError::BothBad {
+            ref place, hint, ..
+        } => CommitError::Unknown {
+            place: place.clone(),
+            source: io::Error::other(error),
+            hint,
+        },
+        LoadError::NewerVersion { ref place, .. } => CommitError::Unknown {
+            place: place.clone(),
+            hint: error.hint(),
+            source: io::Error::other(error),
         },
     }
 }

@@ -5,7 +5,6 @@ use std::io;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +18,11 @@ pub struct Shutdown {
     hard: CancellationToken,
     tasks: TaskTracker,
 }
+
+/// A task ended in a panic, which standard error has told about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a task of the service panicked")]
+pub struct Panicked;
 
 /// The signals that ask a process to end.
 #[derive(Debug)]
@@ -43,20 +47,24 @@ impl Shutdown {
 
     /// Begins `work` now and runs it to its end, even if whoever waits for it goes away: what
     /// talks to the IdP must not be cut off between a request and its answer.
-    pub fn see_through<T, W>(&self, work: W) -> impl Future<Output = T> + Send + use<T, W>
+    ///
+    /// # Errors
+    ///
+    /// [`Panicked`] if the work did.
+    pub fn see_through<T, W>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = Result<T, Panicked>> + Send + use<T, W>
     where
         T: Send + 'static,
         W: Future<Output = T> + Send + 'static,
     {
-        let (sender, receiver) = oneshot::channel();
-        self.spawn(async move {
-            // If nobody waits any more, the work was done all the same.
-            drop(sender.send(work.await));
-        });
+        let task = self.tasks.spawn(work);
         async move {
-            match receiver.await {
-                Ok(result) => result,
-                // The task was aborted, and with it everything that waits here.
+            match task.await {
+                Ok(result) => Ok(result),
+                Err(error) if error.is_panic() => Err(Panicked),
+                // The runtime is going away, and with it everything that waits here.
                 Err(_) => std::future::pending().await,
             }
         }
@@ -128,6 +136,15 @@ mod tests {
         let slow = Shutdown::new();
         slow.spawn(tokio::time::sleep(Shutdown::GRACE * 2));
         assert!(!slow.finish(std::future::pending()).await);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_work_that_panics_is_told() {
+        let shutdown = Shutdown::new();
+
+        let seen = shutdown.see_through(async { panic!("on purpose") });
+
+        assert_eq!(seen.await, Err::<(), _>(Panicked));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,118 +1,343 @@
-//! How the service is doing, for whoever asks.
+//! Where everything stands, as `/admin/status` and `bff status` show it. No secrets.
 
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::Proof;
-use crate::registration::Drift;
+use super::condition::Condition;
+use crate::jose::{Algorithm, Kid};
+use crate::keyring::{KeyRing, KeyState, RotationPolicy};
+use crate::registration::{Drift, Orphan, Proof};
+use crate::state::{Journal, State};
 
-/// What is known of the service's condition; calls nobody.
-#[derive(Debug)]
-pub struct Status {
-    inner: Mutex<Inner>,
+/// The answer of `GET /admin/status`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct StatusReport {
+    /// The keys of the ring, the one that signs first.
+    pub keys: Vec<KeyReport>,
+    /// Where a rotation stands; none without keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationReport>,
+    /// The client.
+    pub registration: RegistrationReport,
+    /// What the IdP still has to be told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub projections: Vec<ProjectionReport>,
+    /// The last proof; not known beside the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+    /// Clients that nothing of ours uses any more and that may still exist.
+    pub orphans: Vec<OrphanReport>,
+    /// What happened, oldest first.
+    pub journal: Journal,
 }
 
-#[derive(Clone, Debug)]
-struct Inner {
-    bootstrap: Bootstrap,
-    proof: Option<Proof>,
-    drift: Option<(Drift, Timestamp)>,
+/// A key of the ring. What is absent is not known.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[allow(missing_docs, reason = "the names are those of the key record")]
+pub struct KeyReport {
+    pub kid: Kid,
+    pub alg: Algorithm,
+    pub state: KeyState,
+    pub created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signs_since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retires_at: Option<Timestamp>,
 }
 
-/// How far the registration has come.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Bootstrap {
-    /// It failed. Whether it is tried again depends on why.
-    Failed {
-        /// What went wrong, with its causes.
-        error: String,
-        /// What an operator can do.
-        hint: &'static str,
-        /// Whether it is tried again by itself.
-        transient: bool,
-    },
-    /// There is none: the service only keeps keys.
-    Off,
-    /// A usable registration.
-    Ready,
-    /// Under way.
-    Starting {
-        /// The step.
-        step: &'static str,
-    },
+/// Where a rotation stands.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RotationReport {
+    /// The phase.
+    pub phase: Phase,
+    /// The key that is to sign next; after a compromise the one that signs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<Kid>,
+    /// When it may sign at the earliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest_promotion: Option<Timestamp>,
+    /// What has to happen first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<WaitingFor>,
+    /// Proofs in a row that were not accepted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rejections: u32,
+    /// What an operator should know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
-/// The levels of `/healthz`.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+/// The phases of a rotation.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// All is well.
-    Ok,
-    /// The keys are served, and something else is not as it should be.
-    Degraded,
-    /// The service is of no use.
-    Failing,
+pub enum Phase {
+    /// None is under way.
+    #[default]
+    Steady,
+    /// The next key is published.
+    Prepublished,
 }
 
-impl Status {
-    /// Before anything has happened; with `registers`, a registration is still to come.
-    pub fn new(registers: bool) -> Self {
-        let bootstrap = if registers {
-            Bootstrap::Starting { step: "starting" }
-        } else {
-            Bootstrap::Off
-        };
+/// What the next step of a rotation waits for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WaitingFor {
+    /// The hour after a promotion in which the new key is looked after.
+    Probation,
+    /// The IdP has to accept the new key.
+    Proof,
+    /// The set with the new key has to be served, or pushed.
+    Publication,
+    /// There has to be a usable registration.
+    Registration,
+    /// Every copy of the set has to be renewed.
+    Time,
+}
+
+/// The client.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RegistrationReport {
+    /// How it stands.
+    pub state: RegistrationState,
+    /// The issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// Our identifier there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// When the client was registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_at: Option<Timestamp>,
+    /// Since when the IdP knows neither the client nor its token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_since: Option<Timestamp>,
+    /// When the unfinished registration began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When the registration was last read at the IdP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_checked_at: Option<Timestamp>,
+    /// What had drifted then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+}
+
+/// How a registration stands.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationState {
+    /// A registration was begun, and its outcome is not settled.
+    Attempt,
+    /// Only an operator can decide what to do.
+    Blocked,
+    /// The IdP knows neither the client nor its token any more.
+    Gone,
+    /// There is no client.
+    None,
+    /// The IdP refused the last registration.
+    Refused,
+    /// There is a client.
+    Registered,
+    /// There is a client, and another is to take its place.
+    Replacing,
+    /// There is a client, which cannot be changed from here.
+    Unmanageable,
+}
+
+/// A member of the client metadata that the IdP still has to be told.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ProjectionReport {
+    /// Its name (RFC 7591 §2).
+    pub member: String,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_since: Option<Timestamp>,
+}
+
+/// A client that nothing of ours uses any more.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct OrphanReport {
+    /// The issuer at which it is known.
+    pub issuer: String,
+    /// Its identifier.
+    pub client_id: String,
+    /// Since when it is not used.
+    pub since: Timestamp,
+}
+
+impl StatusReport {
+    /// What the state alone tells. `policy` tells when a key leaves the set.
+    pub fn of(state: &State, policy: Option<&RotationPolicy>) -> Self {
         Self {
-            inner: Mutex::new(Inner {
-                bootstrap,
-                proof: None,
-                drift: None,
-            }),
+            keys: state
+                .ring()
+                .map(|ring| keys(ring, policy))
+                .unwrap_or_default(),
+            rotation: state.ring().map(RotationReport::of),
+            registration: RegistrationReport::of(state),
+            projections: ProjectionReport::open(state),
+            proof: None,
+            orphans: state.orphans().iter().map(OrphanReport::of).collect(),
+            journal: state.journal().clone(),
         }
     }
 
-    /// How far the registration has come.
-    pub fn bootstrap(&self) -> Bootstrap {
-        self.read().bootstrap
+    /// The same with what the running service knows besides.
+    #[must_use]
+    pub fn with(mut self, condition: &Condition, rotation: RotationReport) -> Self {
+        self.rotation = Some(rotation);
+        self.proof = condition.proof();
+        if let Some((drift, checked_at)) = condition.drift() {
+            self.registration.drift = Some(drift);
+            self.registration.last_checked_at = Some(checked_at);
+        }
+        self
+    }
+}
+
+fn keys(ring: &KeyRing, policy: Option<&RotationPolicy>) -> Vec<KeyReport> {
+    ring.keys()
+        .map(|(key, state)| KeyReport {
+            kid: key.jwk.kid.clone(),
+            alg: key.jwk.alg,
+            state,
+            created_at: key.created_at,
+            published_at: key.published_at,
+            signs_since: key.signs_since,
+            retires_at: policy.and_then(|policy| ring.retires_at(key, policy)),
+        })
+        .collect()
+}
+
+impl RotationReport {
+    /// What the ring alone tells.
+    pub fn of(ring: &KeyRing) -> Self {
+        match ring.next() {
+            None => Self::default(),
+            Some(next) => Self {
+                phase: Phase::Prepublished,
+                kid: Some(next.jwk.kid.clone()),
+                ..Self::default()
+            },
+        }
     }
 
-    /// The last proof.
-    pub fn proof(&self) -> Option<Proof> {
-        self.read().proof
+    /// How long it takes until the new key may sign.
+    pub fn left(&self, now: Timestamp) -> Option<Duration> {
+        let left = self.earliest_promotion?.duration_since(now);
+        Some(Duration::try_from(left).unwrap_or_default())
     }
+}
 
-    /// What had drifted when the IdP was last asked, and when that was.
-    pub fn drift(&self) -> Option<(Drift, Timestamp)> {
-        self.read().drift
+impl RegistrationReport {
+    /// What the state alone tells.
+    pub fn of(state: &State) -> Self {
+        let none = Self {
+            state: RegistrationState::None,
+            issuer: None,
+            client_id: None,
+            registered_at: None,
+            gone_since: None,
+            started_at: None,
+            last_checked_at: None,
+            drift: None,
+        };
+        match (state.registration(), state.attempt()) {
+            (Some(client), _) => Self {
+                state: if state.gone().is_some() {
+                    RegistrationState::Gone
+                } else if client.is_manageable() {
+                    RegistrationState::Registered
+                } else {
+                    RegistrationState::Unmanageable
+                },
+                issuer: Some(client.issuer.clone()),
+                client_id: Some(client.client_id.clone()),
+                registered_at: Some(client.registered_at),
+                gone_since: state.gone().map(|gone| gone.since),
+                ..none
+            },
+            (None, Some(attempt)) => Self {
+                state: RegistrationState::Attempt,
+                issuer: Some(attempt.issuer.clone()),
+                started_at: Some(attempt.started_at),
+                ..none
+            },
+            (None, None) => none,
+        }
     }
+}
 
-    /// Whether there is an active published key and a usable registration.
-    pub fn is_ready(&self) -> bool {
-        matches!(self.bootstrap(), Bootstrap::Off | Bootstrap::Ready)
+impl ProjectionReport {
+    fn open(state: &State) -> Vec<Self> {
+        let projections = state.projections();
+        let since = |member| match member {
+            "jwks" => projections.jwks.as_ref()?.open_since,
+            _ => projections.signing_alg.as_ref()?.open_since,
+        };
+        let open = projections.open().into_iter();
+        open.map(|member| Self {
+            member: member.to_owned(),
+            open_since: since(member),
+        })
+        .collect()
     }
+}
 
-    pub(super) fn set_bootstrap(&self, bootstrap: Bootstrap) {
-        self.change(|inner| inner.bootstrap = bootstrap);
+impl OrphanReport {
+    fn of(orphan: &Orphan) -> Self {
+        Self {
+            issuer: orphan.issuer.clone(),
+            client_id: orphan.client_id.clone(),
+            since: orphan.since,
+        }
     }
+}
 
-    pub(super) fn set_proof(&self, proof: Proof) {
-        self.change(|inner| inner.proof = Some(proof));
+impl RegistrationState {
+    /// The state in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Attempt => "attempt",
+            Self::Blocked => "blocked",
+            Self::Gone => "gone",
+            Self::None => "none",
+            Self::Refused => "refused",
+            Self::Registered => "registered",
+            Self::Replacing => "replacing",
+            Self::Unmanageable => "unmanageable",
+        }
     }
+}
 
-    pub(super) fn set_drift(&self, drift: Drift, checked_at: Timestamp) {
-        self.change(|inner| inner.drift = Some((drift, checked_at)));
+impl Phase {
+    /// The phase in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Prepublished => "prepublished",
+            Self::Steady => "steady",
+        }
     }
+}
 
-    fn read(&self) -> Inner {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+impl WaitingFor {
+    /// What is waited for, in one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Probation => "probation",
+            Self::Proof => "proof",
+            Self::Publication => "publication",
+            Self::Registration => "registration",
+            Self::Time => "time",
+        }
     }
+}
 
-    fn change(&self, change: impl FnOnce(&mut Inner)) {
-        change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

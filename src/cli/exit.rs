@@ -5,13 +5,16 @@ use std::process::ExitCode;
 use anyhow::Error;
 
 use super::output;
-use crate::app::{BootstrapError, Class, StartError};
+use crate::app::Class;
 use crate::config::ConfigErrors;
-use crate::store::CommitError;
+use crate::idp::IdpAdminError;
+use crate::registrar::{BootstrapError, EndpointsError};
+use crate::service::ServiceError;
+use crate::store::{KeyStoreError, LoadError};
 
 /// Exit codes, after `sysexits.h`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Exit {
+pub(super) enum Exit {
     /// The command line makes no sense.
     CommandLine,
     /// A setting has to change.
@@ -28,15 +31,15 @@ pub enum Exit {
 
 /// An error on its way to the operator.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     /// The code to exit with.
-    pub exit: Exit,
+    pub(super) exit: Exit,
     /// What went wrong.
-    pub error: Error,
+    pub(super) error: Error,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub(super) hint: Option<String>,
     /// Whether the log has told it already.
-    pub reported: bool,
+    pub(super) reported: bool,
 }
 
 impl From<Exit> for ExitCode {
@@ -54,7 +57,7 @@ impl From<Exit> for ExitCode {
 
 impl Failure {
     /// A failure with a way out.
-    pub fn new(exit: Exit, error: impl Into<Error>, hint: impl Into<String>) -> Self {
+    pub(super) fn new(exit: Exit, error: impl Into<Error>, hint: impl Into<String>) -> Self {
         Self {
             exit,
             error: error.into(),
@@ -69,34 +72,44 @@ impl Failure {
             output::report(&self.error, self.hint.as_deref());
         }
     }
+}
 
-    /// Tells it in the log, as one event.
-    pub(super) fn log(mut self) -> Self {
-        let hint = self.hint.as_deref().unwrap_or("see the cause");
-        let error = output::one_line(&self.error);
-        tracing::error!(hint, "{error}; hint: {hint}");
-        self.reported = true;
-        self
+impl From<Class> for Exit {
+    fn from(class: Class) -> Self {
+        match class {
+            Class::Configuration => Self::Configuration,
+            Class::Failure => Self::Failure,
+            Class::NotAccepted => Self::NotAccepted,
+            Class::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        let (exit, hint) = (error.class().into(), error.hint());
+        Self::new(exit, error, hint)
     }
 }
 
 impl From<BootstrapError> for Failure {
     fn from(error: BootstrapError) -> Self {
-        let exit = match error.class() {
-            Class::Configuration => Exit::Configuration,
-            Class::Failure => Exit::Failure,
-            Class::NotAccepted => Exit::NotAccepted,
-            Class::Unavailable => Exit::Unavailable,
-        };
-        let hint = error.hint();
-        Self::new(exit, error, hint)
+        ServiceError::from(error).into()
     }
 }
 
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
+impl From<EndpointsError> for Failure {
+    fn from(error: EndpointsError) -> Self {
+        BootstrapError::from(error).into()
+    }
+}
+
+impl From<IdpAdminError> for Failure {
+    fn from(error: IdpAdminError) -> Self {
         let exit = match &error {
-            StartError::Keys(error) if error.is_configuration() => Exit::Configuration,
+            IdpAdminError::NotAccepted { .. } => Exit::NotAccepted,
+            IdpAdminError::Unreachable(_) => Exit::Unavailable,
+            IdpAdminError::Refused { status, .. } if *status >= 500 => Exit::Unavailable,
             _ => Exit::Failure,
         };
         let hint = error.hint();
@@ -104,8 +117,15 @@ impl From<StartError> for Failure {
     }
 }
 
-impl From<CommitError> for Failure {
-    fn from(error: CommitError) -> Self {
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Failure, error, hint)
+    }
+}
+
+impl From<KeyStoreError> for Failure {
+    fn from(error: KeyStoreError) -> Self {
         let hint = error.hint();
         Self::new(Exit::Failure, error, hint)
     }

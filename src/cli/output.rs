@@ -43,10 +43,3 @@ pub(super) fn report(error: &Error, hint: Option<&str>) {
         eprintln!("\nhint: {hint}");
     }
 }
-
-/// An error with its causes, on one line.
-pub(super) fn one_line(error: &Error) -> String {
-    let mut parts: Vec<String> = error.chain().map(ToString::to_string).collect();
-    parts.dedup();
-    parts.join(": ").replace('\n', "; ")
-}

@@ -12,15 +12,14 @@ use axum::{Json, Router};
 use openssl::memcmp;
 use openssl::sha::sha256;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::AppState;
+use super::app_state::AppState;
 use super::problem::Problem;
 use super::rotate;
-use crate::app::{App, Backoff, BootstrapError, Class, Registrar, Rotator};
-use crate::keyring::{KeyRing, RotationPolicy};
-use crate::registration::{Attempt, Orphan, Registered};
-use crate::store;
+use crate::app::{App, Backoff, Class, RegistrationReport, StatusReport};
+use crate::registrar::{BootstrapError, Registrar};
+use crate::rotator::Rotator;
 
 /// The routes below `/admin`, each behind the administrator's token.
 pub(super) fn routes(app: &Arc<App>) -> Router<AppState> {
@@ -32,7 +31,7 @@ pub(super) fn routes(app: &Arc<App>) -> Router<AppState> {
         .layer(from_fn_with_state(Arc::clone(app), authorize))
 }
 
-/// Lets through who has the administrator's token (RFC 6750 §2.1).
+/// Lets a request through that carries the administrator's token (RFC 6750 §2.1).
 async fn authorize(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(token) = &app.config.listen.admin_token else {
         let detail = "no administrator's token is configured: set BFF_ADMIN_TOKEN (or \
@@ -72,76 +71,12 @@ fn same(given: &str, token: &str) -> bool {
 }
 
 /// Where everything stands; no secrets.
-async fn status(State(app): State<Arc<App>>, State(rotator): State<Arc<Rotator>>) -> Json<Value> {
-    let drift = app.status.drift();
-    let seen = without_nulls(json!({
-        "last_checked_at": drift.as_ref().map(|(_, checked_at)| checked_at),
-        "drift": drift.as_ref().map(|(drift, _)| drift),
-    }));
-    let mut status = describe(&app.ledger.state(), seen, Some(rotator.policy()));
-    if let Value::Object(members) = &mut status {
-        members.insert("rotation".to_owned(), json!(rotator.status()));
-        if let Some(proof) = app.status.proof() {
-            members.insert("proof".to_owned(), json!(proof));
-        }
-    }
-    Json(status)
-}
-
-/// The answer of `GET /admin/status` as far as the state tells; `seen` is what else is known of
-/// the registration, and `policy` tells when a key leaves the set.
-pub fn describe(state: &store::State, seen: Value, policy: Option<&RotationPolicy>) -> Value {
-    let orphan = |orphan: &Orphan| json!({"issuer": orphan.issuer, "client_id": orphan.client_id, "since": orphan.since});
-    let mut registration = registration(state.registration.as_ref(), state.attempt.as_ref());
-    if let (Value::Object(members), Value::Object(seen)) = (&mut registration, seen) {
-        members.extend(seen);
-    }
-    json!({
-        "keys": state.ring.as_ref().map(|ring| keys(ring, policy)).unwrap_or_default(),
-        "rotation": state.ring.as_ref().map(rotation),
-        "registration": registration,
-        "orphans": state.orphans.iter().map(orphan).collect::<Vec<_>>(),
-        "journal": state.journal,
-    })
-}
-
-fn keys(ring: &KeyRing, policy: Option<&RotationPolicy>) -> Vec<Value> {
-    ring.keys()
-        .map(|(key, state)| {
-            without_nulls(json!({
-                "kid": key.jwk.kid,
-                "alg": key.jwk.alg,
-                "state": state,
-                "created_at": key.created_at,
-                "published_at": key.published_at,
-                "signs_since": key.signs_since,
-                "retires_at": policy.and_then(|policy| ring.retires_at(key, policy)),
-            }))
-        })
-        .collect()
-}
-
-fn rotation(ring: &KeyRing) -> Value {
-    match ring.next() {
-        Some(next) => json!({"phase": "prepublished", "kid": next.jwk.kid}),
-        None => json!({"phase": "steady"}),
-    }
-}
-
-fn registration(registered: Option<&Registered>, attempt: Option<&Attempt>) -> Value {
-    match (registered, attempt) {
-        (Some(registered), _) => without_nulls(json!({
-            "state": if registered.is_manageable() { "registered" } else { "unmanageable" },
-            "issuer": registered.issuer,
-            "client_id": registered.client_id,
-            "registered_at": registered.registered_at,
-            "gone_since": registered.gone_since,
-        })),
-        (None, Some(attempt)) => json!({
-            "state": "attempt", "issuer": attempt.issuer, "started_at": attempt.started_at,
-        }),
-        (None, None) => json!({"state": "none"}),
-    }
+async fn status(
+    State(app): State<Arc<App>>,
+    State(rotator): State<Arc<Rotator>>,
+) -> Json<StatusReport> {
+    let report = StatusReport::of(&app.ledger.state(), Some(rotator.policy()));
+    Json(report.with(&app.condition, rotator.report()))
 }
 
 #[derive(Deserialize)]
@@ -166,25 +101,21 @@ async fn register(
     );
     let shutdown = app.shutdown.clone();
     if query.dry_run {
-        let rehearsal = shutdown.see_through(async move { registrar.rehearse().await });
-        return match rehearsal.await {
-            Ok(rehearsal) => Json(rehearsal).into_response(),
+        let report = shutdown.see_through(async move { registrar.dry_run().await });
+        return match report.await.unwrap_or_else(|panicked| Err(panicked.into())) {
+            Ok(report) => Json(report).into_response(),
             Err(error) => failed(&error),
         };
     }
     let backoff = Backoff::until(app.config.dcr.bootstrap_timeout, &shutdown);
     let bootstrap = shutdown.see_through(async move { registrar.bootstrap(backoff).await });
-    match tokio::time::timeout(PATIENCE, bootstrap).await {
-        Ok(Ok(())) => {
-            let state = app.ledger.state();
-            let registered = state.registration.as_ref();
-            Json(registration(registered, state.attempt.as_ref())).into_response()
-        }
-        Ok(Err(error)) => failed(&error),
-        Err(_) => {
-            let body = json!({"state": "running", "see": "/admin/status"});
-            (StatusCode::ACCEPTED, Json(body)).into_response()
-        }
+    let Ok(ended) = tokio::time::timeout(PATIENCE, bootstrap).await else {
+        let body = json!({"state": "running", "see": "/admin/status"});
+        return (StatusCode::ACCEPTED, Json(body)).into_response();
+    };
+    match ended.unwrap_or_else(|panicked| Err(panicked.into())) {
+        Ok(()) => Json(RegistrationReport::of(&app.ledger.state())).into_response(),
+        Err(error) => failed(&error),
     }
 }
 
@@ -198,11 +129,4 @@ fn failed(error: &BootstrapError) -> Response {
         Class::Failure | Class::NotAccepted | Class::Configuration => StatusCode::CONFLICT,
     };
     Problem::new(status, format!("{}; {}", error.chain(), error.hint())).into_response()
-}
-
-fn without_nulls(mut value: Value) -> Value {
-    if let Value::Object(members) = &mut value {
-        members.retain(|_, value| !value.is_null());
-    }
-    value
 }

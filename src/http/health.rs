@@ -6,9 +6,24 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::app::{App, Bootstrap, Level, ProofOutcome, Rotator};
+use crate::app::{App, Bootstrap};
+use crate::registration::AuthenticationOutcome;
+use crate::rotator::Rotator;
+
+/// The levels of `/healthz`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    /// All is well.
+    Ok,
+    /// The keys are served, and something else is not as it should be.
+    Degraded,
+    /// The service is of no use.
+    Failing,
+}
 
 /// 200 as long as the process answers.
 pub(super) async fn livez() -> Response {
@@ -18,7 +33,7 @@ pub(super) async fn livez() -> Response {
 /// 200 with an active published key and a usable registration, or with registration off.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     let (_, registration) = registration(&app);
-    let (status, word) = if app.status.is_ready() {
+    let (status, word) = if app.condition.is_ready() {
         (StatusCode::OK, "ok")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")
@@ -40,6 +55,8 @@ pub(super) async fn healthz(
         ("registration", registration(&app)),
         ("proof", proof(&app)),
         ("rotation", rotation(&rotator)),
+        ("projections", projections(&app)),
+        ("tasks", tasks(&app)),
     ] {
         overall = overall.max(level);
         if let Value::Object(members) = &mut check {
@@ -56,7 +73,7 @@ pub(super) async fn healthz(
 }
 
 fn keys(app: &App) -> (Level, Value) {
-    match &app.ledger.state().ring {
+    match app.ledger.state().ring() {
         Some(ring) => {
             let current = &ring.current().jwk;
             let check = json!({
@@ -71,6 +88,11 @@ fn keys(app: &App) -> (Level, Value) {
 }
 
 fn state(app: &App) -> (Level, Value) {
+    if app.ledger.doubt().is_some() {
+        let error = "the outcome of the last write of the state is unknown";
+        let hint = "check the disk of BFF_STATE_DIR; the state is read again every minute";
+        return (Level::Degraded, json!({"error": error, "hint": hint}));
+    }
     match app.ledger.fell_back() {
         None => (Level::Ok, json!({})),
         Some(reason) => {
@@ -83,8 +105,8 @@ fn state(app: &App) -> (Level, Value) {
 
 fn registration(app: &App) -> (Level, Value) {
     let state = app.ledger.state();
-    let client_id = state.registration.as_ref().map(|r| r.client_id.as_str());
-    match app.status.bootstrap() {
+    let client_id = state.registration().map(|r| r.client_id.as_str());
+    match app.condition.bootstrap() {
         Bootstrap::Off => (Level::Ok, json!({"state": "off"})),
         Bootstrap::Ready => {
             let check = json!({"state": "registered", "client_id": client_id});
@@ -113,15 +135,46 @@ fn registration(app: &App) -> (Level, Value) {
 }
 
 fn proof(app: &App) -> (Level, Value) {
-    match app.status.proof() {
+    match app.condition.proof() {
         None => (Level::Ok, json!({"outcome": "none yet"})),
-        Some(proof) if proof.outcome == ProofOutcome::Accepted => (Level::Ok, json!(proof)),
+        Some(proof) if proof.outcome == AuthenticationOutcome::Accepted => {
+            (Level::Ok, json!(proof))
+        }
         Some(proof) => (Level::Degraded, json!(proof)),
     }
 }
 
+/// What the IdP still has to be told.
+fn projections(app: &App) -> (Level, Value) {
+    match app.ledger.state().projections().open() {
+        open if open.is_empty() => (Level::Ok, json!({})),
+        open => (Level::Degraded, json!({"not_yet_at_the_idp": open})),
+    }
+}
+
+/// Background tasks that had to be started again.
+fn tasks(app: &App) -> (Level, Value) {
+    let tasks = app.supervision.tasks();
+    let restarted: Map<String, Value> = tasks
+        .into_iter()
+        .filter(|(_, report)| report.panics > 0)
+        .map(|(name, report)| {
+            let value = json!({"panics": report.panics, "last_panic_at": report.last_panic_at});
+            (name.to_owned(), value)
+        })
+        .collect();
+    if restarted.is_empty() {
+        return (Level::Ok, json!({}));
+    }
+    let hint = "report it as a defect of bff, with the log of that time; a restart clears this";
+    (
+        Level::Degraded,
+        json!({"restarted": restarted, "hint": hint}),
+    )
+}
+
 fn rotation(rotator: &Rotator) -> (Level, Value) {
-    let status = rotator.status();
+    let status = rotator.report();
     let level = if status.rejections > 0 {
         Level::Degraded
     } else {

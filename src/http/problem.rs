@@ -74,8 +74,8 @@ pub(super) async fn dress(response: Response) -> Response {
 
 fn detail(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::NOT_FOUND => "there is nothing here",
-        StatusCode::METHOD_NOT_ALLOWED => "the field Allow names the methods of this resource",
+        StatusCode::NOT_FOUND => "no such resource",
+        StatusCode::METHOD_NOT_ALLOWED => "method not allowed; see the Allow header",
         StatusCode::PAYLOAD_TOO_LARGE => "the body of a request is at most 16 KiB",
         StatusCode::REQUEST_TIMEOUT => "the request took too long",
         _ if status.is_server_error() => "the log of the service says why",

@@ -1,7 +1,6 @@
 //! Rotation, on order.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -12,42 +11,21 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::AppState;
+use super::app_state::AppState;
 use super::problem::Problem;
-use crate::app::{App, Mode, Order, RotateError, RotationStatus, Rotator};
+use super::rotate_answers::RotateAnswers;
+use crate::app::{App, Phase, RotationReport, chain};
 use crate::jose::Algorithm;
+use crate::rotator::{Mode, Order, RotateError, Rotator};
+use crate::state::RingRefusal;
 
 /// `GET` and `POST /admin/rotate`.
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/rotate", get(status).post(rotate))
 }
 
-/// Answers by `Idempotency-Key`: who asks again with the same key, because the answer was lost,
-/// gets that answer and no second rotation.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Answered(Arc<Mutex<VecDeque<(String, RotationStatus)>>>);
-
-impl Answered {
-    /// How many answers are kept.
-    const CAPACITY: usize = 64;
-
-    fn get(&self, key: &str) -> Option<RotationStatus> {
-        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, answer) = answers.iter().find(|(known, _)| known == key)?;
-        Some(answer.clone())
-    }
-
-    fn put(&self, key: String, answer: RotationStatus) {
-        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() >= Self::CAPACITY {
-            answers.pop_front();
-        }
-        answers.push_back((key, answer));
-    }
-}
-
-async fn status(State(rotator): State<Arc<Rotator>>) -> Json<RotationStatus> {
-    Json(rotator.status())
+async fn status(State(rotator): State<Arc<Rotator>>) -> Json<RotationReport> {
+    Json(rotator.report())
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,7 +39,7 @@ struct Body {
 async fn rotate(
     State(app): State<Arc<App>>,
     State(rotator): State<Arc<Rotator>>,
-    State(answered): State<Answered>,
+    State(answers): State<RotateAnswers>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -73,7 +51,7 @@ async fn rotate(
         .get("idempotency-key")
         .and_then(|key| key.to_str().ok())
         .map(str::to_owned);
-    if let Some(answer) = key.as_deref().and_then(|key| answered.get(key)) {
+    if let Some(answer) = key.as_deref().and_then(|key| answers.get(key)) {
         return (StatusCode::ACCEPTED, Json(answer)).into_response();
     }
     tracing::info!(order = ?order, "Audit: rotation ordered through /admin/rotate");
@@ -82,11 +60,12 @@ async fn rotate(
         .see_through(async move {
             let result = rotator.order(order).await;
             if let (Ok(answer), Some(key)) = (&result, key) {
-                answered.put(key, answer.clone());
+                answers.put(key, answer.clone());
             }
             result
         })
-        .await;
+        .await
+        .unwrap_or_else(|panicked| Err(panicked.into()));
     match ordered {
         Ok(answer) => (StatusCode::ACCEPTED, Json(answer)).into_response(),
         Err(error) => refused(&error).into_response(),
@@ -137,16 +116,16 @@ fn parse(body: &Bytes) -> Result<Order, Problem> {
 
 fn refused(error: &RotateError) -> Problem {
     let status = match error {
-        RotateError::Known(_) | RotateError::NoRoom(_) | RotateError::UnderWay { .. } => {
-            StatusCode::CONFLICT
-        }
-        RotateError::Make(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        RotateError::NoRoom(_)
+        | RotateError::Refused(RingRefusal::Used(_))
+        | RotateError::UnderWay { .. } => StatusCode::CONFLICT,
+        RotateError::Make(_) | RotateError::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let mut problem = Problem::new(status, format!("{error}; {}", error.hint()));
+    let mut problem = Problem::new(status, format!("{}; {}", chain(error), error.hint()));
     if let RotateError::UnderWay { kid, seconds_left } = error {
         let members = &mut problem.extensions;
-        members.insert("phase".to_owned(), json!("prepublished"));
+        members.insert("phase".to_owned(), json!(Phase::Prepublished));
         members.insert("kid".to_owned(), json!(kid));
         members.insert("seconds_left".to_owned(), json!(seconds_left));
     }

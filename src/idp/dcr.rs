@@ -1,13 +1,12 @@
 //! Registering and managing the client (RFC 7591 §3, RFC 7592 §2).
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
+use url::Url;
 
-use super::{HttpClient, SendError};
 use crate::oauth::{ClientMetadata, InitialAccessToken, Management};
 use crate::registration::RawAnswer;
+use crate::transport::{HttpClient, Method, SendError};
 
 /// Registers at one IdP (RFC 7591 §3).
 #[derive(Clone, Debug)]
@@ -41,13 +40,14 @@ impl DcrClient {
         iat: Option<InitialAccessToken>,
         now: impl Fn() -> Timestamp,
     ) -> Result<RawAnswer, (SendError, Option<InitialAccessToken>)> {
-        let mut request = json(self.http.post(&self.registration_endpoint), metadata)
-            .header(ACCEPT, "application/json");
+        let mut request = self
+            .http
+            .request(Method::POST, self.registration_endpoint.as_str())
+            .json(&Value::Object(metadata.0.clone()));
         if let Some(InitialAccessToken(iat)) = &iat {
-            request = request.bearer_auth(iat.expose());
+            request = request.bearer(iat).redacting(Some(iat));
         }
-        let secret = iat.as_ref().map(|InitialAccessToken(iat)| iat);
-        match self.http.send(request, secret).await {
+        match request.send().await {
             Ok(answer) => Ok(RawAnswer::new(answer.status, answer.bytes(), now())),
             Err(error) if error.is_not_sent() => Err((error, iat)),
             Err(error) => Err((error, None)),
@@ -76,8 +76,7 @@ impl ManagementClient {
     ///
     /// [`SendError`]; after [`SendError::Unknown`] the token may be void.
     pub async fn read(&self, now: impl Fn() -> Timestamp) -> Result<RawAnswer, SendError> {
-        let request = self.http.get(&self.management.uri);
-        self.send(request, now).await
+        self.send(Method::GET, None, now).await
     }
 
     /// Replaces the registration by `body`, which has to be complete (RFC 7592 §2.2). The
@@ -91,8 +90,7 @@ impl ManagementClient {
         body: &ClientMetadata,
         now: impl Fn() -> Timestamp,
     ) -> Result<RawAnswer, SendError> {
-        self.send(json(self.http.put(&self.management.uri), body), now)
-            .await
+        self.send(Method::PUT, Some(body), now).await
     }
 
     /// Like [`ManagementClient::update`], for servers that know the method `PATCH` only.
@@ -105,8 +103,7 @@ impl ManagementClient {
         body: &ClientMetadata,
         now: impl Fn() -> Timestamp,
     ) -> Result<RawAnswer, SendError> {
-        self.send(json(self.http.patch(&self.management.uri), body), now)
-            .await
+        self.send(Method::PATCH, Some(body), now).await
     }
 
     /// Deletes the client (RFC 7592 §2.3).
@@ -115,27 +112,24 @@ impl ManagementClient {
     ///
     /// [`SendError`]; after [`SendError::Unknown`] it may be gone.
     pub async fn delete(&self, now: impl Fn() -> Timestamp) -> Result<RawAnswer, SendError> {
-        let request = self.http.delete(&self.management.uri);
-        self.send(request, now).await
+        self.send(Method::DELETE, None, now).await
     }
 
     async fn send(
         &self,
-        request: RequestBuilder,
+        method: Method,
+        body: Option<&ClientMetadata>,
         now: impl Fn() -> Timestamp,
     ) -> Result<RawAnswer, SendError> {
-        let token = &self.management.token;
-        let request = request
-            .header(ACCEPT, "application/json")
-            .bearer_auth(token.expose());
-        // The answer may repeat the token as the one that is valid, so it is not blotted out.
-        let answer = self.http.send(request, None).await?;
+        // The answer may repeat the token as the one that is valid, so it is not redacted.
+        let mut request = self
+            .http
+            .request(method, self.management.uri.as_str())
+            .bearer(&self.management.token);
+        if let Some(body) = body {
+            request = request.json(&Value::Object(body.0.clone()));
+        }
+        let answer = request.send().await?;
         Ok(RawAnswer::new(answer.status, answer.bytes(), now()))
     }
-}
-
-fn json(request: RequestBuilder, body: &ClientMetadata) -> RequestBuilder {
-    request
-        .header(CONTENT_TYPE, "application/json")
-        .body(Value::Object(body.0.clone()).to_string())
 }

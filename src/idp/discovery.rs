@@ -1,9 +1,9 @@
 //! Finding the endpoints (OpenID Connect Discovery 1.0 §4, RFC 8414 §3).
 
-use reqwest::Url;
+use url::Url;
 
-use super::{HttpClient, SendError};
 use crate::oauth::{InvalidMetadata, ServerMetadata, well_known_locations};
+use crate::transport::{HttpClient, Method, SendError};
 
 /// Why there is no metadata to work with.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum DiscoveryError {
         expected: String,
     },
     /// There is something, but no metadata.
-    #[error("{location} is no server metadata: {reason}")]
+    #[error("{location} did not return authorization server metadata: {reason}")]
     Malformed {
         /// Where it was found.
         location: String,
@@ -84,10 +84,7 @@ pub async fn discover(
 ) -> Result<ServerMetadata, DiscoveryError> {
     let mut tried = Vec::new();
     for url in well_known_locations(base_url) {
-        let request = http
-            .get(&url)
-            .header(reqwest::header::ACCEPT, "application/json");
-        let answer = http.send(request, None).await?;
+        let answer = http.request(Method::GET, url.as_str()).send().await?;
         let location = url.to_string();
         match answer.status {
             200 => match ServerMetadata::parse(answer.bytes()) {

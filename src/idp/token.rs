@@ -1,12 +1,10 @@
 //! Authenticating at the token endpoint (RFC 6749 §3.2, RFC 7523 §2.2).
 
-use reqwest::Url;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use url::form_urlencoded;
+use url::Url;
 
-use super::{Answer, HttpClient, SendError};
 use crate::oauth::CLIENT_ASSERTION_TYPE;
 use crate::secret::Secret;
+use crate::transport::{Answer, HttpClient, Method, SendError};
 
 /// Authenticates at one token endpoint.
 #[derive(Clone, Debug)]
@@ -47,15 +45,11 @@ impl TokenClient {
             ("client_assertion", assertion.expose()),
         ];
         form.extend(redirect_uri.map(|redirect_uri| ("redirect_uri", redirect_uri)));
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        let request = self
-            .http
-            .post(&self.token_endpoint)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(ACCEPT, "application/json")
-            .body(form);
-        self.http.send(request, Some(assertion)).await
+        self.http
+            .request(Method::POST, self.token_endpoint.as_str())
+            .form(form)
+            .redacting(Some(assertion))
+            .send()
+            .await
     }
 }

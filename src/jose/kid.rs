@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Kid(String);
 
+/// The stem of `active.pem`, which leads to the key that signs and is never a key file itself.
+const RESERVED: &str = "active";
+
 impl Kid {
     /// Longest key ID, in characters.
     pub const MAX_LENGTH: usize = 128;
@@ -36,6 +39,9 @@ impl Kid {
                 // Writing to a String cannot fail.
                 let _ = write!(stem, "%{byte:02X}");
             }
+        }
+        if stem == RESERVED {
+            stem.replace_range(..1, "%61");
         }
         stem
     }
@@ -88,6 +94,7 @@ mod tests {
         let stem = |text: &str| text.parse::<Kid>().unwrap().file_stem();
 
         assert_eq!(stem("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd");
+        assert_eq!(stem("active"), "%61ctive");
         assert_eq!(stem("fapi-adv-key-1"), "fapi-adv-key-1");
         assert_eq!(stem("a.b%c"), "a.b%25c");
     }

@@ -3,7 +3,8 @@
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
 
-use super::{Algorithm, KeyType};
+use super::algorithm::Algorithm;
+use super::public_jwk::KeyType;
 use crate::secret::Secret;
 
 /// Why a PEM is not a signing key that can be used.

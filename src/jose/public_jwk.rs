@@ -5,7 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openssl::sha::sha256;
 use serde::{Deserialize, Serialize};
 
-use super::{Algorithm, Kid};
+use super::algorithm::Algorithm;
+use super::kid::Kid;
 
 /// A public key for signatures, as a JWK (RFC 7517 §4).
 ///

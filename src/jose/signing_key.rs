@@ -18,8 +18,10 @@ use openssl::rsa::Rsa;
 use openssl::symm::Cipher;
 use serde::Serialize;
 
-use super::pem;
-use super::{Algorithm, KeyType, Kid, LoadKeyError, PublicJwk, PublicKey};
+use super::algorithm::Algorithm;
+use super::kid::Kid;
+use super::pem::{self, LoadKeyError};
+use super::public_jwk::{KeyType, PublicJwk, PublicKey};
 use crate::secret::Secret;
 
 /// A private key with the one algorithm it signs with.

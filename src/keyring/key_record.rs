@@ -38,7 +38,7 @@ pub struct Retired {
 }
 
 /// The state of a key in the ring.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
     /// The one that signs.

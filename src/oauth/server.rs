@@ -1,21 +1,26 @@
 //! Authorization server metadata (RFC 8414, OpenID Connect Discovery 1.0).
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
 /// What we read of an authorization server's metadata (RFC 8414 §2).
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ServerMetadata {
     /// The issuer identifier, code point for code point.
     pub issuer: String,
     /// Where client assertions are accepted, exactly as the document spells it: some servers
-    /// compare `aud` with these very characters (field-notes.md A.1).
+    /// compare `aud` with these very characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<String>,
     /// Where clients register (RFC 7591 §3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration_endpoint: Option<String>,
     /// Empty where the server does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_methods_supported: Vec<String>,
     /// Empty where the server does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
 }
 

@@ -46,7 +46,7 @@ impl Desired {
     /// The metadata to send (RFC 7591 §2).
     ///
     /// `token_endpoint_auth_method`, `grant_types` and `response_types` are always there:
-    /// their defaults are not what we mean (standards.md DCR-19 to DCR-21).
+    /// the defaults of RFC 7591 §2 are not what we mean.
     pub fn metadata(&self) -> ClientMetadata {
         let mut members = Map::new();
         let mut put = |name: &str, value: Value| {

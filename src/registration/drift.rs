@@ -2,30 +2,30 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Registered;
+use super::record::Registered;
 use crate::oauth::{ClientMetadata, SERVER_ONLY_MEMBERS};
 
 /// The members of a registration that are not as they should be.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Drift(pub Vec<Drifted>);
 
 /// One of them. A value that is missing was not asked for, not sent, or is not known.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Drifted {
     /// The name of the member.
     pub member: String,
     /// What the configuration calls for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<Value>,
     /// What was last sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<Value>,
     /// What the IdP has.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idp: Option<Value>,
 }
 
@@ -53,7 +53,7 @@ impl Drift {
     ///
     /// What is desired and was not sent has drifted. So has what the IdP has changed since it
     /// last told us; but a value it put in place of ours at that time is its decision, and no
-    /// reason to ask again (RFC 7591 §3.2.1, standards.md MGT-25).
+    /// reason to ask again (RFC 7591 §3.2.1).
     pub fn between(
         desired: &ClientMetadata,
         registered: &Registered,
@@ -246,18 +246,8 @@ mod tests {
     }
 
     fn registered(sent: &Value, granted: &Value) -> Registered {
-        Registered {
-            issuer: "https://idp.example".to_owned(),
-            client_id: "c1".to_owned(),
-            management: None,
-            sent: metadata(sent),
-            granted: metadata(granted),
-            registered_at: Timestamp::UNIX_EPOCH,
-            tokens: Vec::new(),
-            unconfirmed: None,
-            unmanageable: None,
-            gone_since: None,
-        }
+        let (issuer, at) = ("https://idp.example", Timestamp::UNIX_EPOCH);
+        Registered::new(issuer, "c1", metadata(sent), metadata(granted), at)
     }
 
     fn metadata(value: &Value) -> ClientMetadata {

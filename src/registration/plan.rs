@@ -2,11 +2,26 @@
 
 use std::fmt;
 
-use super::{Attempt, Drift, Registered, TokenFingerprint};
+use super::drift::Drift;
+use super::fingerprint::TokenFingerprint;
+use super::record::{Attempt, Registered};
 
-/// What there is to spend and to obey, beside what is stored and what is desired.
+/// What is stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stored<'a> {
+    /// The client we are.
+    pub registered: Option<&'a Registered>,
+    /// A registration whose outcome is not settled.
+    pub attempt: Option<&'a Attempt>,
+    /// The initial access tokens that have paid for a client.
+    pub spent: &'a [TokenFingerprint],
+    /// Whether the IdP knows neither the client nor its token, as far as can be told.
+    pub gone: bool,
+}
+
+/// What the configuration gives and orders, and how the stored client differs from it.
 #[derive(Clone, Debug, Default)]
-pub struct Means<'a> {
+pub struct Inputs<'a> {
     /// The issuer that the configuration expects.
     pub issuer: &'a str,
     /// The wished `client_id`.
@@ -33,7 +48,7 @@ pub enum Plan {
     /// Change the stored client (RFC 7592 §2.2).
     Update(Drift),
     /// Do nothing, because only an operator can decide.
-    Refuse(Reason),
+    Blocked(Blocked),
 }
 
 /// In which order one client takes the place of another.
@@ -48,7 +63,7 @@ pub enum ReplaceOrder {
 
 /// Why nothing can be done without an operator.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Reason {
+pub enum Blocked {
     /// The IdP knows neither the stored client nor its token any more.
     ClientGone {
         /// The client.
@@ -72,63 +87,63 @@ pub enum Reason {
     },
 }
 
-/// Decides what to do, from what is stored and what there is to spend.
+/// Decides what to do.
 ///
-/// An unfinished `attempt` may have made a client, so it is never simply repeated: only a
-/// token other than the one it was sent with, which an operator has put there, leads on. The
-/// same goes for a client that is gone. A drift that cannot be mended is no reason to do
-/// anything.
-pub fn plan(registered: Option<&Registered>, attempt: Option<&Attempt>, means: &Means<'_>) -> Plan {
-    if let Some(registered) = registered {
-        if registered.issuer != means.issuer {
-            return Plan::Refuse(Reason::IssuerChanged {
+/// An unfinished attempt may have made a client, so it is never simply repeated: it takes
+/// another token than the one it was sent with, which an operator has to set. The same holds
+/// for a client that is gone. A drift that cannot be mended is no reason to do anything.
+pub fn plan(stored: Stored<'_>, inputs: &Inputs<'_>) -> Plan {
+    let attempt = stored.attempt;
+    if let Some(registered) = stored.registered {
+        if registered.issuer != inputs.issuer {
+            return Plan::Blocked(Blocked::IssuerChanged {
                 stored: registered.issuer.clone(),
-                configured: means.issuer.to_owned(),
+                configured: inputs.issuer.to_owned(),
             });
         }
-        let fresh = means.token.is_some_and(|token| {
-            !registered.tokens.contains(token)
+        let fresh = inputs.token.is_some_and(|token| {
+            !stored.spent.contains(token)
                 && attempt.is_none_or(|attempt| attempt.token.as_ref() != Some(token))
         });
-        let gone = registered.gone_since.is_some();
+        let gone = stored.gone;
         return if fresh && gone {
             Plan::Replace(ReplaceOrder::RegisterFirst)
-        } else if fresh && means.force_replace {
-            Plan::Replace(order(registered, means))
+        } else if fresh && inputs.force_replace {
+            Plan::Replace(order(registered, inputs))
         } else if gone {
-            Plan::Refuse(Reason::ClientGone {
+            Plan::Blocked(Blocked::ClientGone {
                 client_id: registered.client_id.clone(),
                 issuer: registered.issuer.clone(),
             })
-        } else if registered.management.is_some() && !means.drift.is_empty() && !means.declined {
-            Plan::Update(means.drift.clone())
+        } else if registered.management.is_some() && !inputs.drift.is_empty() && !inputs.declined {
+            Plan::Update(inputs.drift.clone())
         } else {
             Plan::Nothing
         };
     }
     match attempt {
         None => Plan::Register,
-        Some(attempt) if means.token.is_some() && attempt.token.as_ref() != means.token => {
+        Some(attempt) if inputs.token.is_some() && attempt.token.as_ref() != inputs.token => {
             Plan::Register
         }
-        // Where no token goes with a registration, none can be the sign that somebody has looked.
-        Some(attempt) if attempt.token.is_none() && means.force_replace => Plan::Register,
-        Some(attempt) => Plan::Refuse(Reason::OutcomeUnknown {
+        // Where no token is sent, no new token can show that an operator has looked.
+        Some(attempt) if attempt.token.is_none() && inputs.force_replace => Plan::Register,
+        Some(attempt) => Plan::Blocked(Blocked::OutcomeUnknown {
             issuer: attempt.issuer.clone(),
             with_token: attempt.token.is_some(),
         }),
     }
 }
 
-fn order(registered: &Registered, means: &Means<'_>) -> ReplaceOrder {
-    if means.client_id == Some(registered.client_id.as_str()) && registered.management.is_some() {
+fn order(registered: &Registered, inputs: &Inputs<'_>) -> ReplaceOrder {
+    if inputs.client_id == Some(registered.client_id.as_str()) && registered.management.is_some() {
         ReplaceOrder::DeleteFirst
     } else {
         ReplaceOrder::RegisterFirst
     }
 }
 
-impl Reason {
+impl Blocked {
     /// What an operator can do now.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -154,7 +169,7 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClientGone { client_id, issuer } => write!(
@@ -196,13 +211,14 @@ mod tests {
     #[test]
     fn every_combination_has_its_plan() {
         let (t1, t2) = (fingerprint("t1"), fingerprint("t2"));
-        let registered = registered(&t1);
+        let registered = registered();
+        let spent = [t1.clone()];
         let sent_with = |token: Option<&TokenFingerprint>| Attempt {
             token: token.cloned(),
             ..attempt()
         };
         let unknown = |with_token| {
-            Plan::Refuse(Reason::OutcomeUnknown {
+            Plan::Blocked(Blocked::OutcomeUnknown {
                 issuer: ISSUER.to_owned(),
                 with_token,
             })
@@ -254,16 +270,16 @@ mod tests {
         ];
 
         for (registered, attempt, token, force_replace, expected) in table {
-            let means = Means {
+            let inputs = Inputs {
                 issuer: ISSUER,
                 client_id: None,
                 token,
                 force_replace,
-                ..Means::default()
+                ..Inputs::default()
             };
-            let case = format!("{registered:?} {attempt:?} {means:?}");
+            let case = format!("{registered:?} {attempt:?} {inputs:?}");
             assert_eq!(
-                plan(registered, attempt.as_ref(), &means),
+                plan(stored(registered, attempt.as_ref(), &spent), &inputs),
                 expected,
                 "{case}"
             );
@@ -273,30 +289,31 @@ mod tests {
     #[test]
     fn another_issuer_is_never_answered_by_a_new_registration() {
         let (t1, t2) = (fingerprint("t1"), fingerprint("t2"));
-        let means = Means {
+        let inputs = Inputs {
             issuer: "https://idp.example/",
             token: Some(&t2),
             force_replace: true,
-            ..Means::default()
+            ..Inputs::default()
         };
 
-        let plan = plan(Some(&registered(&t1)), None, &means);
+        let (registered, spent) = (registered(), [t1]);
+        let plan = plan(stored(Some(&registered), None, &spent), &inputs);
 
-        assert!(matches!(plan, Plan::Refuse(Reason::IssuerChanged { .. })));
+        assert!(matches!(plan, Plan::Blocked(Blocked::IssuerChanged { .. })));
     }
 
     #[test]
     fn the_stored_client_goes_first_only_where_it_holds_the_wished_identifier() {
         let (t1, t2) = (fingerprint("t1"), fingerprint("t2"));
-        let mut registered = registered(&t1);
-        let means = Means {
+        let (mut registered, spent) = (registered(), [t1]);
+        let inputs = Inputs {
             issuer: ISSUER,
             client_id: Some("c1"),
             token: Some(&t2),
             force_replace: true,
-            ..Means::default()
+            ..Inputs::default()
         };
-        let order = |registered: &Registered| plan(Some(registered), None, &means);
+        let order = |registered: &Registered| plan(stored(Some(registered), None, &spent), &inputs);
 
         assert_eq!(
             order(&registered),
@@ -310,48 +327,60 @@ mod tests {
     #[test]
     fn drift_is_mended_where_that_is_possible_and_never_by_a_new_registration() {
         let (t1, t2) = (fingerprint("t1"), fingerprint("t2"));
-        let mut registered = registered(&t1);
+        let (mut registered, spent) = (registered(), [t1]);
         let drift = Drift(vec![Drifted {
             member: "scope".to_owned(),
             desired: None,
             sent: None,
             idp: None,
         }]);
-        let means = Means {
+        let inputs = Inputs {
             issuer: ISSUER,
             token: Some(&t2),
             drift: drift.clone(),
-            ..Means::default()
+            ..Inputs::default()
         };
 
-        assert_eq!(plan(Some(&registered), None, &means), Plan::Nothing);
+        assert_eq!(
+            plan(stored(Some(&registered), None, &spent), &inputs),
+            Plan::Nothing
+        );
         registered.management = Some(management());
-        assert_eq!(plan(Some(&registered), None, &means), Plan::Update(drift));
-        let means = Means {
+        assert_eq!(
+            plan(stored(Some(&registered), None, &spent), &inputs),
+            Plan::Update(drift)
+        );
+        let inputs = Inputs {
             declined: true,
-            ..means
+            ..inputs
         };
-        assert_eq!(plan(Some(&registered), None, &means), Plan::Nothing);
+        assert_eq!(
+            plan(stored(Some(&registered), None, &spent), &inputs),
+            Plan::Nothing
+        );
     }
 
     #[test]
     fn a_client_that_is_gone_waits_for_a_fresh_token() {
         let (t1, t2) = (fingerprint("t1"), fingerprint("t2"));
-        let mut registered = registered(&t1);
-        registered.gone_since = Some(Timestamp::UNIX_EPOCH);
+        let (registered, spent) = (registered(), [t1]);
         let with = |token| {
-            let means = Means {
+            let inputs = Inputs {
                 issuer: ISSUER,
                 token,
-                ..Means::default()
+                ..Inputs::default()
             };
-            plan(Some(&registered), None, &means)
+            let gone = Stored {
+                gone: true,
+                ..stored(Some(&registered), None, &spent)
+            };
+            plan(gone, &inputs)
         };
 
-        for spent in [None, Some(&t1)] {
+        for token in [None, Some(&spent[0])] {
             assert!(matches!(
-                with(spent),
-                Plan::Refuse(Reason::ClientGone { .. })
+                with(token),
+                Plan::Blocked(Blocked::ClientGone { .. })
             ));
         }
         assert_eq!(with(Some(&t2)), Plan::Replace(ReplaceOrder::RegisterFirst));
@@ -368,19 +397,22 @@ mod tests {
         TokenFingerprint::of(&InitialAccessToken(Secret::new(token)))
     }
 
-    fn registered(token: &TokenFingerprint) -> Registered {
-        Registered {
-            issuer: ISSUER.to_owned(),
-            client_id: "c1".to_owned(),
-            management: None,
-            sent: ClientMetadata::default(),
-            granted: ClientMetadata::default(),
-            registered_at: Timestamp::UNIX_EPOCH,
-            tokens: vec![token.clone()],
-            unconfirmed: None,
-            unmanageable: None,
-            gone_since: None,
+    fn stored<'a>(
+        registered: Option<&'a Registered>,
+        attempt: Option<&'a Attempt>,
+        spent: &'a [TokenFingerprint],
+    ) -> Stored<'a> {
+        Stored {
+            registered,
+            attempt,
+            spent: if registered.is_some() { spent } else { &[] },
+            gone: false,
         }
+    }
+
+    fn registered() -> Registered {
+        let (none, at) = (ClientMetadata::default(), Timestamp::UNIX_EPOCH);
+        Registered::new(ISSUER, "c1", none.clone(), none, at)
     }
 
     fn attempt() -> Attempt {

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::Url;
 
-use super::TokenFingerprint;
-use crate::oauth::{ClientMetadata, Management};
+use super::fingerprint::TokenFingerprint;
+use crate::oauth::{ClientInformation, ClientMetadata, Management};
 use crate::secret::Secret;
 
 /// A client that the IdP knows, with metadata that we can work with.
@@ -26,18 +27,12 @@ pub struct Registered {
     pub granted: ClientMetadata,
     /// When the client came to be.
     pub registered_at: Timestamp,
-    /// The initial access tokens that paid for this client and the ones it replaced.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tokens: Vec<TokenFingerprint>,
     /// An update that was sent and whose answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<ClientMetadata>,
-    /// Why it cannot be changed from here at present, although there are the means to.
+    /// Why it cannot be changed from here at present, although there is a token for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmanageable: Option<Unmanageable>,
-    /// Since when the IdP knows neither the client nor its token, as far as can be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gone_since: Option<Timestamp>,
 }
 
 /// What the IdP last answered to the registration access token, if that was a no.
@@ -104,20 +99,11 @@ pub struct Orphan {
     pub issuer: String,
     /// Its identifier.
     pub client_id: String,
-    /// The means to delete it, where there are any.
+    /// Access to its deletion, where there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management: Option<Management>,
     /// Since when.
     pub since: Timestamp,
-}
-
-/// Which `aud` an issuer was seen to accept in a client assertion.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Audience {
-    /// The issuer it was learnt at.
-    pub issuer: String,
-    /// The value.
-    pub value: String,
 }
 
 impl RawAnswer {
@@ -140,7 +126,53 @@ impl RawAnswer {
 }
 
 impl Registered {
-    /// Whether there are the means to change it, and the IdP has not said otherwise.
+    /// A client that was just registered, or found: nothing is known of it beyond that.
+    pub fn new(
+        issuer: impl Into<String>,
+        client_id: impl Into<String>,
+        sent: ClientMetadata,
+        granted: ClientMetadata,
+        registered_at: Timestamp,
+    ) -> Self {
+        Self {
+            issuer: issuer.into(),
+            client_id: client_id.into(),
+            management: None,
+            sent,
+            granted,
+            registered_at,
+            unconfirmed: None,
+            unmanageable: None,
+        }
+    }
+
+    /// Takes a new registration access token over, and its URI where that is on the same origin
+    /// as before: a token that is sent elsewhere is given away. What is absent stays as it was
+    /// (RFC 7592 §3).
+    pub fn renew(&mut self, information: &ClientInformation) {
+        let (Some(management), Some(token)) =
+            (&mut self.management, &information.registration_access_token)
+        else {
+            return;
+        };
+        management.token = token.clone();
+        let uri = information.registration_client_uri.as_deref();
+        let uri = uri.and_then(|uri| Url::parse(uri).ok());
+        if let Some(uri) = uri.filter(|uri| uri.origin() == management.uri.origin()) {
+            management.uri = uri;
+        }
+    }
+
+    /// Whether it has the same access to the RFC 7592 methods as `other`.
+    pub fn is_managed_like(&self, other: &Self) -> bool {
+        match (&self.management, &other.management) {
+            (Some(a), Some(b)) => a.uri == b.uri && a.token.expose() == b.token.expose(),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it can be changed from here, as far as is known.
     pub fn is_manageable(&self) -> bool {
         self.management.is_some() && self.unmanageable.is_none()
     }

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bff::store::{Disk, DiskFile, Held, Lock};
+use bff::disk::{Disk, DiskFile, Held, Lock};
 
 use crate::steps::{Fault, Kind, Random, Steps};
 

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bff::jose::Kid;
 use bff::secret::Secret;
-use bff::store::{CommitError, FileStore, KeyFileError, LoadError, Loaded, Rev, State, Store};
+use bff::state::{Rev, State};
+use bff::store::{CommitError, FileStore, KeyStoreError, LoadError, Loaded, Store};
 
 /// What went wrong with the identity.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -163,19 +164,15 @@ impl Store for Recorded {
         result
     }
 
-    fn read_key(&self, kid: &Kid) -> Result<Secret, KeyFileError> {
+    fn read_key(&self, kid: &Kid) -> Result<Secret, KeyStoreError> {
         self.store.read_key(kid)
     }
 
-    fn key_names(&self) -> std::io::Result<Vec<String>> {
-        self.store.key_names()
+    fn watch(&self, seen: Rev) -> Result<Option<Rev>, LoadError> {
+        self.store.watch(seen)
     }
 
-    fn activate(&self, kid: &Kid) -> Result<(), KeyFileError> {
-        self.store.activate(kid)
-    }
-
-    fn write_key(&self, kid: &Kid, pem: &Secret) -> Result<(), KeyFileError> {
+    fn write_key(&self, kid: &Kid, pem: &Secret) -> Result<(), KeyStoreError> {
         self.store.write_key(kid, pem)
     }
 }

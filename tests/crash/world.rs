@@ -8,11 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bff::app::{App, Backoff, Registrar};
+use bff::app::{App, Backoff, Parts};
 use bff::clock::Clock;
 use bff::config::{Config, Env, Overrides};
-use bff::registration::{Event, Registered, TokenFingerprint};
-use bff::store::{FileStore, State, Store};
+use bff::disk::Disk;
+use bff::local_files::{Directories, Outlets};
+use bff::registrar::Registrar;
+use bff::registration::{Registered, TokenFingerprint};
+use bff::state::{Event, State};
+use bff::store::{FileStore, Store};
 use dev_idp::{DevIdp, Fault as IdpFault, JwksCachePolicy};
 use socket2::{Domain, Socket, Type};
 
@@ -132,7 +136,7 @@ impl<'a> World<'a> {
             assert!(matches!(end, End::Ready), "{end:?}");
             world.settings.remove("DCR_IAT");
             let state = world.record.acknowledged().unwrap_or_default();
-            world.first = state.registration.unwrap().tokens;
+            world.first = state.spent().to_vec();
         }
         bench.wires.forget();
         world.set(scenario.then);
@@ -276,10 +280,7 @@ impl<'a> World<'a> {
     }
 
     fn check_key(&mut self, state: &State) {
-        let key = state
-            .ring
-            .as_ref()
-            .map(|ring| ring.current().jwk.kid.to_string());
+        let key = state.ring().map(|ring| ring.current().jwk.kid.to_string());
         if self.key.is_some() && self.key != key {
             let what = format!("key {:?} has become {key:?}", self.key);
             self.record.wrong(Wrong::Lost(what));
@@ -307,9 +308,9 @@ impl<'a> World<'a> {
 
     /// Every client at the IdP is known, or the state says that there may be one.
     fn check_clients(&self, state: &State) {
-        let possible = usize::from(state.attempt.is_some())
+        let possible = usize::from(state.attempt().is_some())
             + state
-                .journal
+                .journal()
                 .entries()
                 .filter(|entry| entry.event == Event::AttemptAbandoned)
                 .count();
@@ -318,10 +319,10 @@ impl<'a> World<'a> {
             let what = format!("{unknown:?} exist and nobody knows of them");
             self.record.wrong(Wrong::Lost(what));
         }
-        if let Some(registered) = &state.registration
+        if let Some(registered) = state.registration()
             && !registered.is_manageable()
             && !state
-                .journal
+                .journal()
                 .entries()
                 .any(|entry| matches!(entry.event, Event::Unmanageable | Event::ClientFound))
         {
@@ -336,9 +337,9 @@ impl<'a> World<'a> {
         clients
             .map(|(client_id, _)| client_id)
             .filter(|client_id| {
-                let ours = state.registration.as_ref();
+                let ours = state.registration();
                 ours.is_none_or(|ours| ours.client_id != *client_id)
-                    && !state.orphans.iter().any(|o| o.client_id == *client_id)
+                    && !state.orphans().iter().any(|o| o.client_id == *client_id)
             })
             .collect()
     }
@@ -346,13 +347,13 @@ impl<'a> World<'a> {
     /// Whether there is one client, and it is as the configuration wants it.
     fn is_settled(&self) -> bool {
         let state = self.record.acknowledged().unwrap_or_default();
-        let Some(registered) = &state.registration else {
+        let Some(registered) = state.registration() else {
             return false;
         };
-        let replaced = !self.scenario.replaces || self.first != registered.tokens;
+        let replaced = !self.scenario.replaces || self.first != state.spent();
         let redirect_uris = self.redirect_uris(&registered.client_id);
         replaced
-            && state.attempt.is_none()
+            && state.attempt().is_none()
             && self.strangers(&state).is_empty()
             && redirect_uris.as_deref() == Some(&[self.settings["DCR_REDIRECT_URIS"].clone()])
     }
@@ -368,7 +369,7 @@ impl<'a> World<'a> {
         let state = self.record.acknowledged().unwrap_or_default();
         self.delete_strangers(&state);
         let unmanaged = |state: &State| {
-            let registered = state.registration.as_ref();
+            let registered = state.registration();
             registered.is_some_and(|registered| !registered.is_manageable())
         };
         if self.scenario.replaces {
@@ -406,9 +407,10 @@ impl<'a> World<'a> {
     fn lose_power(&mut self) {
         self.disk.crash(Loss::Everything, &mut Random::new(0));
         let steps = Arc::new(Steps::new(Target::Nothing));
-        let mount = self.disk.mount(steps, ErrorKind::Other);
+        let mount: Arc<dyn Disk> = Arc::new(self.disk.mount(steps, ErrorKind::Other));
         let (keys, state) = self.directories();
-        let store = FileStore::open_on(Arc::new(mount), &keys, &state, "the end").unwrap();
+        let _directories = Directories::open(Arc::clone(&mount), &keys, &state, "the end").unwrap();
+        let store = FileStore::new(mount, &keys, &state);
         let loaded = store.load();
         self.record.loaded(&loaded);
         let kid = self.key.as_ref().unwrap().parse().unwrap();
@@ -429,7 +431,7 @@ impl<'a> World<'a> {
     async fn make_manageable(&mut self) {
         let state = self.record.acknowledged().unwrap_or_default();
         let managed = |state: &State| {
-            let registered = state.registration.as_ref();
+            let registered = state.registration();
             registered.is_some_and(Registered::is_manageable)
         };
         if managed(&state) {
@@ -460,26 +462,32 @@ async fn run(
     slot: Slot,
 ) -> Result<(), (String, &'static str)> {
     let (keys, state) = (&config.keys.keys_dir, &config.keys.state_dir);
-    let store = FileStore::open_on(Arc::new(mount), keys, state, "a run")
+    let disk: Arc<dyn Disk> = Arc::new(mount);
+    let directories = Directories::open(Arc::clone(&disk), keys, state, "a run")
         .map_err(|error| (error.to_string(), error.hint()))?;
     let store = Arc::new(Recorded {
-        store,
+        store: FileStore::new(Arc::clone(&disk), keys, state),
         record,
         begun: Mutex::new(false),
         lagging: lagging.then(Mutex::default),
     });
-    let result = serve(Arc::clone(&store) as Arc<dyn Store>, config, wires, slot).await;
+    let parts = Parts {
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        directories,
+        outlets: Outlets::new(disk, keys, state, None),
+    };
+    let result = serve(parts, config, wires, slot).await;
     store.catch_up();
     result
 }
 
 async fn serve(
-    store: Arc<dyn Store>,
+    parts: Parts,
     config: Config,
     wires: Arc<Wires>,
     slot: Slot,
 ) -> Result<(), (String, &'static str)> {
-    let app = App::open_with(store, config, Clock::system())
+    let app = App::open_with(parts, config, Clock::system())
         .await
         .map_err(|error| (error.to_string(), error.hint()))?;
     let app = Arc::new(app);
@@ -487,9 +495,8 @@ async fn serve(
     wires.publish(app.ledger.published().borrow().body.to_vec());
     app.serving()
         .await
-        .map_err(|error| (error.to_string(), error.hint()))?;
-
-    app.show_active_key().await;
+        .map_err(|error| (error.to_string(), "the state is not as it was"))?;
+    app.show_locally().await;
     let idp = app.config.idp.clone().unwrap();
     let registrar = Registrar::with_client(Arc::clone(&app), idp, wires.http.clone());
     let backoff = Backoff::until(Duration::ZERO, &app.shutdown);

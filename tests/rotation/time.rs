@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bff::app::{App, Mode, Order, Rotator};
-use bff::cli::{Running, serve};
+use bff::app::{App, WaitingFor};
 use bff::clock::Clock;
 use bff::config::{Config, Env, Overrides};
 use bff::jose::Kid;
+use bff::rotator::{Mode, Order, Rotator};
+use bff::service::{Running, start};
 use dev_idp::{DevIdp, Fault, JwksCachePolicy};
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
@@ -81,7 +82,7 @@ impl KeysOnly {
 
     fn published(&self) -> usize {
         let state = self.app.ledger.state();
-        state.ring.as_ref().unwrap().published().count()
+        state.ring().unwrap().published().count()
     }
 }
 
@@ -100,7 +101,10 @@ async fn a_key_signs_when_its_time_has_come_and_not_a_second_before() {
     assert_eq!(service.current(), old);
     sleep(Duration::from_secs(2)).await;
     assert_eq!(Some(service.current()), status.kid);
-    assert_eq!(service.app.keys.current().kid(), &service.current());
+    assert_eq!(
+        service.app.signer.current().unwrap().kid(),
+        &service.current()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,8 +140,7 @@ async fn keys_are_replaced_at_their_age_and_leave_at_theirs() {
     assert_ne!(service.current(), second, "the second one is 30 days old");
     let state = service.app.ledger.state();
     let gone: Vec<&Kid> = state
-        .ring
-        .as_ref()
+        .ring()
         .unwrap()
         .retired()
         .iter()
@@ -178,7 +181,7 @@ async fn rejected_after_its_promotion_a_key_gives_way_even_after_a_restart() {
     let new = running.rotator.order(order).await.unwrap().kid.unwrap();
     signs(&running, &new).await;
     eventually("it is looked after", async || {
-        (running.rotator.status().waiting_for == Some("probation")).then_some(())
+        (running.rotator.report().waiting_for == Some(WaitingFor::Probation)).then_some(())
     })
     .await;
     assert!(running.stop(std::future::pending()).await);
@@ -190,12 +193,12 @@ async fn rejected_after_its_promotion_a_key_gives_way_even_after_a_restart() {
 
     signs(&running, &old).await;
     let status = eventually("the rejection is shown", async || {
-        let status = running.rotator.status();
+        let status = running.rotator.report();
         (status.rejections > 0).then_some(status)
     })
     .await;
     assert_eq!(status.kid, Some(new), "it gets another chance");
-    assert_eq!(status.waiting_for, Some("time"));
+    assert_eq!(status.waiting_for, Some(WaitingFor::Time));
     assert!(running.stop(std::future::pending()).await);
 }
 
@@ -215,7 +218,7 @@ async fn after_a_revocation_it_is_seen_whether_the_idp_takes_the_new_key() {
         (scene.accepted(&new) > 0).then_some(())
     })
     .await;
-    assert_eq!(running.app.status.proof().unwrap().kid, new);
+    assert_eq!(running.app.condition.proof().unwrap().kid, new);
     assert!(running.stop(std::future::pending()).await);
 }
 
@@ -261,7 +264,7 @@ impl Scene {
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         let config = config(self.volume.path(), &settings);
-        let running = serve(config, self.wall.clock()).await.unwrap();
+        let running = start(config, self.wall.clock()).await.unwrap();
         running.bootstrap().await.unwrap();
         running
     }
@@ -293,7 +296,7 @@ impl Scene {
 
 async fn signs(running: &Running, kid: &Kid) {
     eventually("it signs", async || {
-        (running.app.keys.current().kid() == kid).then_some(())
+        (running.app.signer.current().unwrap().kid() == kid).then_some(())
     })
     .await;
     assert_eq!(current(&running.app), *kid);
@@ -301,7 +304,7 @@ async fn signs(running: &Running, kid: &Kid) {
 
 fn current(app: &App) -> Kid {
     let state = app.ledger.state();
-    state.ring.as_ref().unwrap().current().jwk.kid.clone()
+    state.ring().unwrap().current().jwk.kid.clone()
 }
 
 /// The settings of a service with this volume, and these more.

@@ -1,0 +1,215 @@
+//! The first key: imported, or made.
+
+use super::blocking::blocking;
+use super::keys_error::KeysError;
+use super::ledger::Ledger;
+use super::operator_key::import;
+use super::signer::{keep, load};
+use crate::clock::Clock;
+use crate::config::KeysConfig;
+use crate::jose::{Algorithm, SigningKey};
+use crate::local_files::Directories;
+
+/// Sees to it that the ring has a key: the one that is named, or one that is made on an empty
+/// volume.
+///
+/// # Errors
+///
+/// [`KeysError`]; a volume that was in use before never gets a new key.
+pub(super) async fn ensure(
+    ledger: &Ledger,
+    directories: &Directories,
+    config: &KeysConfig,
+    clock: &Clock,
+) -> Result<(), KeysError> {
+    let state = ledger.state();
+    if state.ring().is_some() {
+        return restamp(ledger, config).await;
+    }
+    if state.registration().is_some() || state.attempt().is_some() {
+        return Err(KeysError::KeyOfClientMissing);
+    }
+    let (key, how) = match &config.signing_key {
+        Some(path) => (import(path, config).await?, "imported"),
+        None => (made(ledger, directories, config).await?, "made"),
+    };
+    keep(ledger, config.passphrase.clone(), &key, clock).await?;
+    let now = clock.now();
+    ledger
+        .update(|state| state.first_key(key.public().clone(), how, now))
+        .await?;
+    let (kid, alg) = (key.kid(), key.alg());
+    tracing::info!(key.kid = %kid, key.alg = %alg, "Signing key `{kid}` ({alg}) {how}");
+    Ok(())
+}
+
+/// A new key, or the one that an interrupted start has made and kept, or that lies under the name
+/// of `BFF_KID`.
+async fn made(
+    ledger: &Ledger,
+    directories: &Directories,
+    config: &KeysConfig,
+) -> Result<SigningKey, KeysError> {
+    let mut names = directories
+        .pem_files()
+        .map_err(|source| KeysError::Unlisted {
+            directory: config.keys_dir.clone(),
+            source,
+        })?;
+    let state = ledger.state();
+    let intended = state.intended_key();
+    let wanted = intended.map(|key| &key.kid).or(config.kid.as_ref());
+    if let Some(kid) = wanted {
+        names.retain(|name| *name != kid.file_stem());
+        let alg = config.algorithm.or(intended.map(|key| key.alg));
+        let passphrase = config.passphrase.clone();
+        if names.is_empty()
+            && let Ok(key) = load(ledger, passphrase, kid, alg).await
+        {
+            return Ok(key);
+        }
+    }
+    if !names.is_empty() {
+        return Err(KeysError::Strays {
+            directory: config.keys_dir.clone(),
+            names,
+        });
+    }
+    let alg = config.algorithm.unwrap_or(Algorithm::ES256);
+    let key = blocking(move || SigningKey::generate(alg)).await?;
+    Ok(match &config.kid {
+        Some(kid) => key.named(kid.clone()),
+        None => key,
+    })
+}
+
+/// As long as no client is registered with it, the first key can change its algorithm.
+async fn restamp(ledger: &Ledger, config: &KeysConfig) -> Result<(), KeysError> {
+    let state = ledger.state();
+    let (Some(ring), Some(alg)) = (state.ring(), config.algorithm) else {
+        return Ok(());
+    };
+    let current = &ring.current().jwk;
+    if current.alg == alg {
+        return Ok(());
+    }
+    if state.can_restamp().is_err() {
+        tracing::warn!(
+            key.kid = %current.kid,
+            "BFF_SIGNING_ALG is {alg}, and key `{}` signs with {}: the key in use keeps its \
+             algorithm; `bff rotate --alg {alg}` brings in another one",
+            current.kid,
+            current.alg
+        );
+        return Ok(());
+    }
+    let passphrase = config.passphrase.clone();
+    let key = load(ledger, passphrase, &current.kid, Some(alg)).await?;
+    ledger
+        .update(|state| state.restamp(key.public().clone()))
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::app::signer::Signer;
+    use crate::app::stores::store_of;
+    use crate::disk::HostDisk;
+    use crate::jose::Kid;
+
+    #[tokio::test]
+    async fn an_empty_volume_gets_one_key_and_keeps_it() {
+        let volume = tempfile::tempdir().unwrap();
+
+        let first = open(volume.path(), None).await.unwrap();
+        let second = open(volume.path(), None).await.unwrap();
+
+        assert_eq!(first, second);
+    }
+
+    #[tokio::test]
+    async fn a_start_that_was_interrupted_after_the_file_goes_on_with_that_key() {
+        let volume = tempfile::tempdir().unwrap();
+        let config = config(volume.path(), None);
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let ledger = Ledger::load(store_of(&config), Duration::from_mins(5)).unwrap();
+        keep(&ledger, None, &key, &Clock::system()).await.unwrap();
+        drop(ledger);
+
+        assert_eq!(open(volume.path(), None).await.unwrap(), *key.kid());
+    }
+
+    #[tokio::test]
+    async fn a_volume_with_unnamed_keys_is_a_question_not_a_choice() {
+        let volume = tempfile::tempdir().unwrap();
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let pem = key.to_pem(None).unwrap();
+        // Also where it is named as one of ours would be.
+        for name in ["mine", key.kid().as_str()] {
+            let path = volume.path().join(format!("{name}.pem"));
+            fs::write(&path, pem.expose()).unwrap();
+
+            let error = open(volume.path(), None).await.unwrap_err();
+
+            assert!(matches!(error, KeysError::Strays { .. }), "{error}");
+            assert!(error.hint().contains("BFF_JWT_SIGNING_KEY"));
+            fs::remove_file(path).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_document_decides_who_signs_and_not_the_setting() {
+        let volume = tempfile::tempdir().unwrap();
+        let path = volume.path().join("first.pem");
+        let write = || {
+            let key = SigningKey::generate(Algorithm::ES256).unwrap();
+            fs::write(&path, key.to_pem(None).unwrap().expose()).unwrap();
+            key.kid().clone()
+        };
+        let first = write();
+        assert_eq!(open(volume.path(), Some(&path)).await.unwrap(), first);
+
+        write();
+
+        assert_eq!(open(volume.path(), Some(&path)).await.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn a_lost_key_file_is_an_error_and_never_a_new_key() {
+        let volume = tempfile::tempdir().unwrap();
+        let kid = open(volume.path(), None).await.unwrap();
+        fs::remove_file(volume.path().join(format!("{kid}.pem"))).unwrap();
+
+        let error = open(volume.path(), None).await.unwrap_err();
+
+        assert!(error.hint().contains("backup"), "{error}");
+    }
+
+    async fn open(volume: &Path, signing_key: Option<&Path>) -> Result<Kid, KeysError> {
+        let config = config(volume, signing_key);
+        let directories = Directories::open(Arc::new(HostDisk), volume, volume, "a test").unwrap();
+        let ledger = Ledger::load(store_of(&config), Duration::from_mins(5)).unwrap();
+        let ledger = Arc::new(ledger);
+        ensure(&ledger, &directories, &config, &Clock::system()).await?;
+        let signer = Signer::open(ledger, None).await?;
+        Ok(signer.current().unwrap().kid().clone())
+    }
+
+    fn config(volume: &Path, signing_key: Option<&Path>) -> KeysConfig {
+        KeysConfig {
+            keys_dir: volume.to_path_buf(),
+            state_dir: volume.to_path_buf(),
+            signing_key: signing_key.map(Path::to_path_buf),
+            passphrase: None,
+            kid: None,
+            algorithm: None,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Why there is no key to sign with.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::ledger::UpdateError;
+use crate::jose::{Kid, LoadKeyError, MakeKeyError};
+use crate::state::RingRefusal;
+use crate::store::{CommitError, KeyStoreError};
+
+/// Why there is no key to sign with, or no new one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// The state could not be changed.
+    #[error("cannot store which key signs")]
+    Commit(#[from] CommitError),
+    /// A key of the ring is kept in a file that does not hold it.
+    #[error("the file of key `{kid}` cannot be used")]
+    Damaged {
+        /// The key.
+        kid: Kid,
+        /// Why.
+        source: LoadKeyError,
+    },
+    /// The file of a key holds another one, which is not the one that is published.
+    #[error("the file of key `{kid}` holds another key than the one that is published")]
+    Exchanged {
+        /// The key.
+        kid: Kid,
+    },
+    /// A private key could not be read or kept.
+    #[error("the file of key `{kid}` cannot be used")]
+    File {
+        /// The key.
+        kid: Kid,
+        /// Why.
+        source: KeyStoreError,
+    },
+    /// The named PEM is no key that can be used.
+    #[error("the signing key {path} cannot be used")]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: LoadKeyError,
+    },
+    /// A client is registered, but there is no key: a new one would not be its key.
+    #[error("a client is registered, but the state names no key")]
+    KeyOfClientMissing,
+    /// No new key could be made.
+    #[error("cannot make a signing key")]
+    Make(#[from] MakeKeyError),
+    /// The state refuses the key.
+    #[error(transparent)]
+    Refused(#[from] RingRefusal),
+    /// PEM files lie on the volume, and nothing says which of them is to sign.
+    #[error(
+        "{} already holds PEM files ({}), and nothing says which one is to sign",
+        .directory.display(), .names.join(", ")
+    )]
+    Strays {
+        /// The keys directory.
+        directory: PathBuf,
+        /// The files, without `.pem`.
+        names: Vec<String>,
+    },
+    /// The keys directory cannot be listed.
+    #[error("cannot list {}", .directory.display())]
+    Unlisted {
+        /// The keys directory.
+        directory: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The named PEM cannot be read.
+    #[error("cannot read the signing key {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl From<UpdateError<RingRefusal>> for KeysError {
+    fn from(error: UpdateError<RingRefusal>) -> Self {
+        match error {
+            UpdateError::Commit(error) => Self::Commit(error),
+            UpdateError::Refused(error) => Self::Refused(error),
+        }
+    }
+}
+
+/// The hint where a key file is not what it was.
+const RESTORE: &str = "restore the file from a backup of BFF_KEYS_DIR";
+
+impl KeysError {
+    /// Whether the configuration has to change, rather than the machine.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            Self::Import { .. } | Self::Strays { .. } | Self::Unreadable { .. }
+        )
+    }
+
+    /// What an operator can do now.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Commit(error) => error.hint(),
+            Self::Damaged { source, .. } => match source {
+                LoadKeyError::BadPassphrase | LoadKeyError::PassphraseMissing => source.hint(),
+                _ => RESTORE,
+            },
+            Self::Exchanged { .. } => RESTORE,
+            Self::File { source, .. } => source.hint(),
+            Self::Import { source, .. } => source.hint(),
+            Self::KeyOfClientMissing | Self::Refused(_) => {
+                "restore the state and the keys (BFF_STATE_DIR, BFF_KEYS_DIR) from one backup"
+            }
+            Self::Make(_) => "check that the machine has memory and /dev/urandom",
+            Self::Strays { .. } => {
+                "name the one to sign with in BFF_JWT_SIGNING_KEY, or give this service an empty \
+                 BFF_KEYS_DIR to have a key made"
+            }
+            Self::Unlisted { .. } => "let the user that runs bff read BFF_KEYS_DIR",
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "correct BFF_JWT_SIGNING_KEY, make the file with `bff keys generate --out FILE`, \
+                 or leave the setting unset to have a key made on an empty volume"
+            }
+            Self::Unreadable { .. } => {
+                "let the user that runs bff read the file that BFF_JWT_SIGNING_KEY names"
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The PEM that an operator names in `BFF_JWT_SIGNING_KEY`.
+
+use std::path::Path;
+
+use super::blocking::blocking;
+use super::keys_error::KeysError;
+use crate::config::KeysConfig;
+use crate::jose::SigningKey;
+use crate::keyring::KeyRing;
+use crate::local_files::read_pem;
+
+/// The first key, from the file that is named for it.
+pub(super) async fn import(path: &Path, config: &KeysConfig) -> Result<SigningKey, KeysError> {
+    let text = read_pem(path).map_err(|source| KeysError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let (passphrase, alg, kid) = (
+        config.passphrase.clone(),
+        config.algorithm,
+        config.kid.clone(),
+    );
+    blocking(move || SigningKey::from_pem(text.expose().as_bytes(), passphrase.as_ref(), alg, kid))
+        .await
+        .map_err(|source| KeysError::Import {
+            path: path.to_path_buf(),
+            source,
+        })
+}
+
+/// A key that lies where the first one was, and that the ring does not know: it comes in by a
+/// rotation. One that has left the set already is refused: its key ID is never used again.
+pub(super) fn offered(config: &KeysConfig, ring: &KeyRing) -> Option<SigningKey> {
+    let path = config.signing_key.as_deref()?;
+    let text = read_pem(path).ok()?;
+    let text = text.expose().as_bytes();
+    let passphrase = config.passphrase.as_ref();
+    let key = match SigningKey::from_pem(text, passphrase, config.algorithm, None) {
+        Ok(key) => key,
+        Err(error) => {
+            tracing::warn!(
+                path = %path.display(),
+                "BFF_JWT_SIGNING_KEY holds no usable key now ({error}), and key `{}` goes on \
+                 signing; {}",
+                ring.current().jwk.kid,
+                error.hint()
+            );
+            return None;
+        }
+    };
+    if ring.published().any(|jwk| jwk.key == key.public().key) {
+        return None;
+    }
+    if ring.knows(key.public()) {
+        tracing::warn!(
+            path = %path.display(),
+            "The key in {} has left the JWK Set already and is never used again: put another one \
+             there, or rotate with `bff rotate`",
+            path.display()
+        );
+        return None;
+    }
+    Some(key)
+}

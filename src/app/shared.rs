@@ -1,0 +1,165 @@
+//! The service with its state and keys, before it has called anybody.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::condition::Condition;
+use super::first_key;
+use super::keys_error::KeysError;
+use super::ledger::{Ledger, UpdateError};
+use super::local_outlets::LocalOutlets;
+use super::operator_key::offered;
+use super::shutdown::Shutdown;
+use super::signer::Signer;
+use super::stores::store_of;
+use super::supervision::Supervision;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::disk::{Disk, HostDisk};
+use crate::jose::SigningKey;
+use crate::local_files::{Directories, OpenError, Outlets};
+use crate::metrics::Metrics;
+use crate::state::RingRefusal;
+use crate::store::{LoadError, Store};
+
+/// What the tasks share.
+#[derive(Debug)]
+pub struct App {
+    /// The configuration it runs with.
+    pub config: Arc<Config>,
+    /// The state.
+    pub ledger: Arc<Ledger>,
+    /// The private keys.
+    pub signer: Signer,
+    /// How it is going.
+    pub condition: Condition,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Clock,
+    /// Where tasks are spawned, and told to stop.
+    pub shutdown: Shutdown,
+    /// What became of the background tasks.
+    pub supervision: Supervision,
+    outlets: LocalOutlets,
+    #[expect(dead_code, reason = "dropping it gives the lock away")]
+    directories: Directories,
+}
+
+/// Where an [`App`] keeps what it keeps.
+#[derive(Debug)]
+pub struct Parts {
+    /// The state and the keys.
+    pub store: Arc<dyn Store>,
+    /// The directories that are ours.
+    pub directories: Directories,
+    /// What the application reads.
+    pub outlets: Outlets,
+}
+
+/// Why the service cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenAppError {
+    /// There is no key to sign with.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The state cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The directories cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl OpenAppError {
+    /// What an operator can do now.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Keys(error) => error.hint(),
+            Self::Load(error) => error.hint(),
+            Self::Open(error) => error.hint(),
+        }
+    }
+}
+
+impl App {
+    /// Opens the store that the configuration names, and loads the keys, or makes the first one.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenAppError`]; nothing is half done then.
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, OpenAppError> {
+        let (keys, state) = (&config.keys.keys_dir, &config.keys.state_dir);
+        let disk: Arc<dyn Disk> = Arc::new(HostDisk);
+        let client_file = config.dcr.client_cred_path.as_deref();
+        let parts = Parts {
+            directories: Directories::open(Arc::clone(&disk), keys, state, &owner())?,
+            outlets: Outlets::new(disk, keys, state, client_file),
+            store: store_of(&config.keys),
+        };
+        Self::open_with(parts, config, clock).await
+    }
+
+    /// Like [`App::open`], with a store and directories that are open already.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenAppError`]; nothing is half done then.
+    pub async fn open_with(
+        parts: Parts,
+        config: Config,
+        clock: Clock,
+    ) -> Result<Self, OpenAppError> {
+        let ledger = Arc::new(Ledger::load(parts.store, config.rotation.jwks_max_age)?);
+        first_key::ensure(&ledger, &parts.directories, &config.keys, &clock).await?;
+        let passphrase = config.keys.passphrase.clone();
+        let signer = Signer::open(Arc::clone(&ledger), passphrase).await?;
+        let shutdown = Shutdown::new();
+        Ok(Self {
+            condition: Condition::new(config.dcr.enabled),
+            config: Arc::new(config),
+            ledger,
+            signer,
+            metrics: Arc::new(Metrics::new()),
+            supervision: Supervision::new(shutdown.clone(), clock.clone()),
+            clock,
+            shutdown,
+            outlets: LocalOutlets::new(parts.outlets),
+            directories: parts.directories,
+        })
+    }
+
+    /// Notes that the JWK Set can be fetched from now on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Ledger::update`].
+    pub async fn serving(&self) -> Result<(), UpdateError<RingRefusal>> {
+        let max_age = self.config.rotation.jwks_max_age;
+        let state = self.ledger.state();
+        if !state.ring().is_some_and(|ring| ring.is_stale(max_age)) {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        self.ledger.update(|state| state.served(now, max_age)).await
+    }
+
+    /// Makes `active.pem` and the client file show the state, for an application that reads them.
+    pub async fn show_locally(&self) {
+        let state = self.ledger.state();
+        self.outlets.show(&self.config, &state).await;
+    }
+
+    /// A key that an operator has put where the first one was, and that is to be rotated to.
+    pub fn offered_key(&self) -> Option<SigningKey> {
+        offered(&self.config.keys, self.ledger.state().ring()?)
+    }
+}
+
+/// What another process is told that finds the state directory taken.
+fn owner() -> String {
+    let host = Path::new("/proc/sys/kernel/hostname");
+    let host = std::fs::read_to_string(host).unwrap_or_default();
+    format!("process {} on {}", std::process::id(), host.trim())
+}

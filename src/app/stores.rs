@@ -1,0 +1,13 @@
+//! Which store the configuration names.
+
+use std::sync::Arc;
+
+use crate::config::KeysConfig;
+use crate::disk::HostDisk;
+use crate::store::{FileStore, Store};
+
+/// The store of this configuration. Who writes to it has to own it first; who only looks need not.
+pub fn store_of(config: &KeysConfig) -> Arc<dyn Store> {
+    let disk = Arc::new(HostDisk);
+    Arc::new(FileStore::new(disk, &config.keys_dir, &config.state_dir))
+}

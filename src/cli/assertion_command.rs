@@ -1,0 +1,67 @@
+//! `bff assertion`: the operator's tool to try the client by hand.
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::context::{Context, block_on, stored};
+use super::exit::{Exit, Failure};
+use super::output;
+use crate::app;
+use crate::clock::Clock;
+use crate::config::KeysConfig;
+use crate::jose::SigningKey;
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The `aud` of the assertion (default: the one the IdP was seen to accept, else the issuer).
+    #[arg(long, value_name = "URL")]
+    audience: Option<String>,
+}
+
+pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    let config = context.read::<KeysConfig>()?;
+    let state = stored(&config)?;
+    let (Some(registered), Some(ring)) = (state.registration(), state.ring()) else {
+        return Err(Failure::new(
+            Exit::Failure,
+            anyhow::anyhow!("no client is registered yet"),
+            "let `bff serve` register one; BFF_KEYS_DIR and BFF_STATE_DIR name where it is kept",
+        ));
+    };
+    let known = state.idp(&registered.issuer);
+    let learnt = known.and_then(|known| known.audience.clone());
+    let audience = arguments
+        .audience
+        .clone()
+        .or(learnt)
+        .unwrap_or_else(|| registered.issuer.clone());
+    let current = &ring.current().jwk;
+    let pem = app::store_of(&config).read_key(&current.kid)?;
+    let key = SigningKey::from_pem(
+        pem.expose().as_bytes(),
+        config.passphrase.as_ref(),
+        Some(current.alg),
+        Some(current.kid.clone()),
+    )
+    .map_err(|error| {
+        let hint = error.hint();
+        Failure::new(Exit::Failure, error, hint)
+    })?;
+    if key.public().key != current.key {
+        return Err(Failure::new(
+            Exit::Failure,
+            anyhow::anyhow!(
+                "the file of key `{}` holds another key than the one that is published",
+                current.kid
+            ),
+            "restore the file from a backup of BFF_KEYS_DIR",
+        ));
+    }
+    let (key, clock) = (Arc::new(key), Clock::system());
+    let assertion = app::assertion(&key, &registered.client_id, &audience, &clock);
+    let assertion = block_on(assertion)?
+        .map_err(|error| Failure::new(Exit::Failure, error, "see that the machine has memory"))?;
+    output::line(assertion.expose());
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What every command gets.
+
+use std::path::PathBuf;
+
+use super::exit::{Exit, Failure};
+use super::output;
+use crate::app::store_of;
+use crate::config::{Config, Env, KeysConfig, LogConfig, Overrides, Section, Sources};
+use crate::state::State;
+use crate::telemetry;
+
+/// Where the configuration is from, and how to print.
+pub(super) struct Context {
+    pub(super) env: Env,
+    pub(super) config: Option<PathBuf>,
+    pub(super) overrides: Overrides,
+    pub(super) json: bool,
+}
+
+impl Context {
+    /// Reads the part of the configuration that a command needs.
+    pub(super) fn read<S: Section>(&self) -> Result<S, Failure> {
+        let sources = Sources::open(&self.env, self.config.as_deref(), &self.overrides);
+        let (section, warnings) = sources.read::<S>()?;
+        for warning in warnings {
+            output::warn(&warning.to_string());
+        }
+        Ok(section)
+    }
+
+    /// Reads the whole configuration.
+    pub(super) fn load(&self) -> Result<Config, Failure> {
+        let config = self.config.as_deref();
+        Ok(Config::load(&self.env, config, &self.overrides)?)
+    }
+}
+
+/// Starts the log of a command that runs the service.
+pub(super) fn start_log(config: &LogConfig) -> Result<(), Failure> {
+    telemetry::init(&config.filter, config.text, config.colour).map_err(|error| {
+        let error = anyhow::anyhow!("cannot start the log: {error}");
+        Failure::new(Exit::Configuration, error, "check BFF_LOG")
+    })
+}
+
+/// The state as it is, beside the service that owns it.
+pub(super) fn stored(config: &KeysConfig) -> Result<State, Failure> {
+    Ok(store_of(config).load()?.state)
+}
+
+/// Runs the service, on as many threads as there are processors.
+pub(super) fn block_on_all<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(work))
+}
+
+/// Runs what waits, for a command that does one thing.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(work))
+}

@@ -1,0 +1,139 @@
+//! `bff rotate`.
+
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::context::{Context, block_on};
+use super::exit::{Exit, Failure};
+use super::output;
+use super::running_service::RunningService;
+use crate::app::{RotationReport, StatusReport};
+use crate::config::ListenConfig;
+use crate::jose::{Algorithm, Kid};
+use crate::keyring::KeyState;
+use crate::rotator::Mode;
+
+/// Without a flag, a new key is published, proven and promoted, which takes its time.
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(super) struct Arguments {
+    /// Does not wait until every copy of the JWK Set is renewed; the proof stays.
+    #[arg(long, conflicts_with = "compromised")]
+    now: bool,
+    /// The keys are known to somebody else: a new one signs at once, all others leave the set.
+    #[arg(long)]
+    compromised: bool,
+    /// The algorithm of the new key (default: that of the present one).
+    #[arg(long)]
+    alg: Option<Algorithm>,
+    /// Shows where a rotation stands, and orders none.
+    #[arg(long, conflicts_with_all = ["now", "compromised", "alg"])]
+    show: bool,
+    /// Waits until the new key signs, and shows how it goes.
+    #[arg(long)]
+    wait: bool,
+}
+
+/// Pause between two looks at a rotation that is waited for.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
+    let listen = context.read::<ListenConfig>()?;
+    let service = RunningService::of(&listen)?;
+    block_on(run(context, arguments, &service))?
+}
+
+async fn run(
+    context: &Context,
+    arguments: &Arguments,
+    service: &RunningService,
+) -> Result<(), Failure> {
+    let report: RotationReport = if arguments.show {
+        service.get("/admin/rotate").await?
+    } else {
+        service.post("/admin/rotate", &order(arguments)).await?
+    };
+    if context.json {
+        output::line(&json!(report).to_string());
+    } else {
+        output::line(&line(&report));
+        if let Some(note) = &report.note {
+            output::note(note);
+        }
+    }
+    match &report.kid {
+        Some(kid) if arguments.wait && !arguments.compromised => follow(service, kid).await,
+        _ => Ok(()),
+    }
+}
+
+fn order(arguments: &Arguments) -> Value {
+    let mode = match (arguments.now, arguments.compromised) {
+        (_, true) => Mode::Compromised,
+        (true, false) => Mode::Now,
+        (false, false) => Mode::Scheduled,
+    };
+    match arguments.alg {
+        Some(alg) => json!({"mode": mode, "alg": alg}),
+        None => json!({"mode": mode}),
+    }
+}
+
+/// Shows each change of where it stands until `kid` signs.
+async fn follow(service: &RunningService, kid: &Kid) -> Result<(), Failure> {
+    let on_terminal = io::stderr().is_terminal();
+    let mut last = String::new();
+    loop {
+        let report: RotationReport = service.get("/admin/rotate").await?;
+        if report.kid.as_ref() != Some(kid) {
+            return conclude(service, kid, on_terminal).await;
+        }
+        let line = line(&report);
+        if on_terminal {
+            output::progress(&line);
+        } else if line != last {
+            output::note(&line);
+        }
+        last = line;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn conclude(service: &RunningService, kid: &Kid, on_terminal: bool) -> Result<(), Failure> {
+    if on_terminal {
+        output::progress("");
+    }
+    let report: StatusReport = service.get("/admin/status").await?;
+    let mut keys = report.keys.iter();
+    if keys.any(|key| key.state == KeyState::Current && key.kid == *kid) {
+        output::note(&format!("key `{kid}` signs now"));
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Failure,
+        anyhow::anyhow!("key `{kid}` does not sign, and the rotation to it is over"),
+        "`bff status` shows what happened",
+    ))
+}
+
+fn line(report: &RotationReport) -> String {
+    let mut parts = vec![report.phase.word().to_owned()];
+    parts.extend(report.kid.as_ref().map(|kid| format!("key {kid}")));
+    parts.extend(
+        report
+            .waiting_for
+            .map(|what| format!("waiting for {}", what.word())),
+    );
+    parts.extend(
+        report
+            .earliest_promotion
+            .map(|earliest| format!("signs from {earliest}")),
+    );
+    if report.rejections > 0 {
+        parts.push(format!("rejected {} times", report.rejections));
+    }
+    parts.join("  ")
+}

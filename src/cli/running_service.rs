@@ -1,0 +1,123 @@
+//! How a command talks to the service that runs on this machine.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::exit::{Exit, Failure};
+use crate::config::ListenConfig;
+use crate::secret::Secret;
+use crate::transport::{HttpClient, Method, SendError};
+
+/// The interface of a running service below `/admin`.
+#[derive(Clone, Debug)]
+pub(super) struct RunningService {
+    http: HttpClient,
+    address: SocketAddr,
+    token: Secret,
+}
+
+impl RunningService {
+    /// The service of this configuration.
+    pub(super) fn of(listen: &ListenConfig) -> Result<Self, Failure> {
+        let Some(token) = listen.admin_token.clone() else {
+            return Err(Failure::new(
+                Exit::Configuration,
+                anyhow::anyhow!(
+                    "a service runs here, and there is no administrator's token for it"
+                ),
+                "set BFF_ADMIN_TOKEN (or BFF_ADMIN_TOKEN_FILE) to the service's",
+            ));
+        };
+        Ok(Self {
+            http: http_client()?,
+            address: reachable(listen.admin_listen.unwrap_or(listen.listen)),
+            token,
+        })
+    }
+
+    /// Asks for `path`.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// Orders something at `path`.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, Failure> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<T, Failure> {
+        let url = format!("http://{}{path}", self.address);
+        let mut request = self
+            .http
+            .request(method, &url)
+            .bearer(&self.token)
+            .redacting(Some(&self.token));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(unreachable)?;
+        let text = answer.bytes();
+        if !matches!(answer.status, 200..=299) {
+            let body = serde_json::from_slice(text).unwrap_or_default();
+            return Err(refused(answer.status, &body));
+        }
+        serde_json::from_slice(text).map_err(|error| {
+            let error = anyhow::anyhow!("{url} did not answer as this bff does: {error}");
+            Failure::new(Exit::Failure, error, "run the same version as the service")
+        })
+    }
+}
+
+/// A client that trusts the system's roots.
+pub(super) fn http_client() -> Result<HttpClient, Failure> {
+    HttpClient::new(None).map_err(|error| Failure {
+        exit: Exit::Failure,
+        error: error.into(),
+        hint: None,
+        reported: false,
+    })
+}
+
+/// Where a listener can be called from its own machine.
+pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// The failure that the service answered.
+fn refused(status: u16, body: &Value) -> Failure {
+    let detail = body.get("detail").and_then(Value::as_str);
+    let detail = detail.unwrap_or("the service gave no reason");
+    let (exit, hint) = match status {
+        401 | 403 => (
+            Exit::NotAccepted,
+            "set BFF_ADMIN_TOKEN to the value that the service was started with",
+        ),
+        502 => (Exit::Unavailable, "`bff status` and the log say more"),
+        _ => (Exit::Failure, "`bff status` and the log say more"),
+    };
+    Failure::new(exit, anyhow::anyhow!("HTTP {status}: {detail}"), hint)
+}
+
+fn unreachable(error: SendError) -> Failure {
+    Failure::new(
+        Exit::Failure,
+        error,
+        "is `bff serve` running? BFF_LISTEN and BFF_ADMIN_LISTEN say where it is looked for",
+    )
+}

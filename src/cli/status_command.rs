@@ -1,0 +1,87 @@
+//! `bff status`.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::context::{Context, block_on, stored};
+use super::exit::Failure;
+use super::output;
+use super::running_service::RunningService;
+use crate::app::StatusReport;
+use crate::config::{KeysConfig, ListenConfig};
+
+pub(super) fn command(context: &Context) -> Result<(), Failure> {
+    let (keys, listen) = context.read::<(KeysConfig, ListenConfig)>()?;
+    let report = match from_service(&listen) {
+        Some(report) => report,
+        // Nothing runs, or nothing may be asked: the store knows most of it.
+        None => StatusReport::of(&stored(&keys)?, None),
+    };
+    if context.json {
+        output::line(&json!(report).to_string());
+    } else {
+        print(&report);
+    }
+    Ok(())
+}
+
+fn from_service(listen: &ListenConfig) -> Option<StatusReport> {
+    listen.admin_token.as_ref()?;
+    let service = RunningService::of(listen).ok()?;
+    block_on(service.get("/admin/status")).ok()?.ok()
+}
+
+fn print(report: &StatusReport) {
+    let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |t| t.to_string());
+    let text = |text: &Option<String>| text.as_deref().unwrap_or("-").to_owned();
+    let registration = &report.registration;
+    output::line(&format!(
+        "registration  {}  client {}  at {}  since {}",
+        registration.state.word(),
+        text(&registration.client_id),
+        text(&registration.issuer),
+        time(registration.registered_at),
+    ));
+    for drifted in registration.drift.iter().flat_map(|drift| &drift.0) {
+        output::line(&format!("  drifted     {drifted}"));
+    }
+    for projection in &report.projections {
+        output::line(&format!(
+            "  to tell     the IdP does not have the present {} yet, since {}",
+            projection.member,
+            time(projection.open_since),
+        ));
+    }
+    for key in &report.keys {
+        output::line(&format!(
+            "key           {:<8}  {}  {}  published {}",
+            key.state.word(),
+            key.alg,
+            key.kid,
+            time(key.published_at),
+        ));
+    }
+    if let Some(proof) = &report.proof {
+        output::line(&format!(
+            "last proof    {}  at {}  {}",
+            proof.outcome.word(),
+            proof.at,
+            text(&proof.said),
+        ));
+    }
+    for orphan in &report.orphans {
+        output::line(&format!(
+            "orphan        client {} at {} since {}: delete it at the IdP",
+            orphan.client_id, orphan.issuer, orphan.since,
+        ));
+    }
+    for entry in report.journal.entries() {
+        output::line(&format!(
+            "journal       {}  {}  {}  {}",
+            entry.at,
+            json!(entry.event).as_str().unwrap_or("-"),
+            text(&entry.client_id),
+            entry.detail,
+        ));
+    }
+}

@@ -1,0 +1,11 @@
+//! Files, one durable step at a time. `store` and `local_files` stand on it.
+
+mod durable_write;
+mod file_system;
+mod host_disk;
+
+pub use durable_write::{
+    ReplaceError, anchor, create, create_directory, is_not_ours, link, replace, settle, sweep,
+};
+pub use file_system::{Disk, DiskFile, Held, Lock, PRIVATE, PUBLIC};
+pub use host_disk::HostDisk;

@@ -1,0 +1,133 @@
+//! What is asked of a file system.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Permission bits: readable and writable by the owner alone.
+pub const PRIVATE: u32 = 0o600;
+
+/// Permission bits: readable by everybody.
+pub const PUBLIC: u32 = 0o644;
+
+/// What the program asks of a file system, one step at a time.
+///
+/// It touches files in no other way, so that a test can stand in for the disk and lose whatever
+/// was not synced.
+pub trait Disk: fmt::Debug + Send + Sync + 'static {
+    /// Whether there is a directory at `path`.
+    fn is_directory(&self, path: &Path) -> bool;
+
+    /// Makes one directory for its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; `AlreadyExists` if something is there.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the entries of a directory durable.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// The paths of all entries of a directory.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// Whether there is anything at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+
+    /// The contents of a file.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// Makes an empty file with these permission bits.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; `AlreadyExists` if something is there.
+    fn create(&self, path: &Path, mode: u32) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file to make it durable.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Where the symbolic link `path` leads.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error, also if it is no symbolic link.
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf>;
+
+    /// Makes a symbolic link at `path` that leads to `target`.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; `AlreadyExists` if something is there.
+    fn symlink(&self, target: &Path, path: &Path) -> io::Result<()>;
+
+    /// Gives a file another name, in place of the file that had it.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes the lock that the file at `path` stands for, and writes `owner` into it.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error. That somebody else has it is none.
+    fn lock(&self, path: &Path, owner: &str) -> io::Result<Lock>;
+}
+
+/// A file that was opened.
+pub trait DiskFile: fmt::Debug + Send {
+    /// Writes `contents` at the end.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; part of it may be written then.
+    fn write(&mut self, contents: &[u8]) -> io::Result<()>;
+
+    /// Makes the contents durable, but not the name.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// What became of a wish for a lock.
+#[derive(Debug)]
+pub enum Lock {
+    /// It is ours until this is dropped.
+    Held(Box<dyn Held>),
+    /// Another process has it: what its owner wrote.
+    Taken(String),
+}
+
+/// A lock; dropping it gives it away.
+pub trait Held: fmt::Debug + Send + Sync {}

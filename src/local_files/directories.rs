@@ -1,0 +1,195 @@
+//! The directories of keys and state, owned by one process.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::{self, Disk, Held, Lock};
+
+/// The directories of keys and state, which are ours for as long as this is kept.
+#[derive(Debug)]
+pub struct Directories {
+    disk: Arc<dyn Disk>,
+    keys: PathBuf,
+    state: PathBuf,
+    /// One process owns a state directory.
+    #[expect(dead_code, reason = "dropping it gives the lock away")]
+    lock: Box<dyn Held>,
+}
+
+/// Why the directories cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process owns the state directory.
+    #[error("{path} is locked by another bff ({owner})")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// What the owner wrote into it.
+        owner: String,
+    },
+    /// The directory cannot be made, read or written.
+    #[error("cannot use the directory {path}")]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    /// What an operator can do now.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Locked { .. } => {
+                "stop the other one, or give this one a BFF_STATE_DIR of its own"
+            }
+            Self::Unusable { source, .. }
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                "BFF_KEYS_DIR and BFF_STATE_DIR name directories: a file with that name already \
+                 exists where the directory should be"
+            }
+            Self::Unusable { .. } => {
+                "let the user that runs bff write to BFF_STATE_DIR and BFF_KEYS_DIR, and see that \
+                 the disk is neither full nor mounted read-only"
+            }
+        }
+    }
+}
+
+const LOCK: &str = "bff.lock";
+
+/// The documents of the state, by which a first start is told from a later one.
+const DOCUMENTS: [&str; 2] = ["state.json", "state.previous.json"];
+
+impl Directories {
+    /// Makes the directories if need be, takes the lock, and removes what an interrupted write
+    /// left behind.
+    ///
+    /// `owner` is what another process is told that finds the lock taken.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        keys: &Path,
+        state: &Path,
+        owner: &str,
+    ) -> Result<Self, OpenError> {
+        let unusable = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| OpenError::Unusable {
+                path: path.clone(),
+                source,
+            }
+        };
+        // Keys that somebody mounts read-only are there already.
+        disk::create_directory(disk.as_ref(), keys).map_err(unusable(keys))?;
+        disk::create_directory(disk.as_ref(), state).map_err(unusable(state))?;
+        let path = state.join(LOCK);
+        let lock = match disk.lock(&path, owner).map_err(unusable(state))? {
+            Lock::Held(lock) => lock,
+            Lock::Taken(owner) => return Err(OpenError::Locked { path, owner }),
+        };
+        // A document that an earlier process left behind in its last moment is acted upon from
+        // here on, so it has to stay.
+        disk.sync_directory(state).map_err(unusable(state))?;
+        if is_first_start(disk.as_ref(), state).map_err(unusable(state))? {
+            for directory in [state, keys] {
+                disk::anchor(disk.as_ref(), directory).map_err(unusable(directory))?;
+            }
+        }
+        for directory in [state, keys] {
+            match disk::sweep(disk.as_ref(), directory) {
+                Ok(swept) => {
+                    for path in swept {
+                        tracing::info!(path = %path.display(), "Removed an unfinished file");
+                    }
+                }
+                Err(error) if directory == state => return Err(unusable(state)(error)),
+                Err(_) => {}
+            }
+        }
+        Ok(Self {
+            disk,
+            keys: keys.to_path_buf(),
+            state: state.to_path_buf(),
+            lock,
+        })
+    }
+
+    /// The PEM files that lie in them, without `.pem`, sorted. Symbolic links are left out.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    pub fn pem_files(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for directory in [&self.keys, &self.state] {
+            for path in self.disk.list(directory)? {
+                let is_pem = path.extension().is_some_and(|extension| extension == "pem");
+                if is_pem && self.disk.read_link(&path).is_err() {
+                    let stem = path.file_stem().map(|stem| stem.to_string_lossy());
+                    names.extend(stem.map(String::from));
+                }
+            }
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+}
+
+/// Whether nothing has been committed yet.
+fn is_first_start(disk: &dyn Disk, state: &Path) -> io::Result<bool> {
+    for document in DOCUMENTS {
+        if disk.exists(&state.join(document))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::disk::HostDisk;
+
+    #[test]
+    fn a_second_owner_is_refused_and_told_who_the_first_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = open(directory.path(), "a").unwrap();
+
+        let error = open(directory.path(), "b").unwrap_err();
+        assert!(error.to_string().contains("(a)"), "{error}");
+
+        drop(first);
+        open(directory.path(), "b").unwrap();
+    }
+
+    #[test]
+    fn an_interrupted_write_is_swept_at_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let leftover = directory.path().join(".state.json.0badcafe.bff-tmp");
+        fs::write(&leftover, "{").unwrap();
+        fs::write(directory.path().join(".gitkeep"), "").unwrap();
+
+        let _directories = open(directory.path(), "a").unwrap();
+
+        assert!(!leftover.exists());
+        assert!(directory.path().join(".gitkeep").exists());
+    }
+
+    fn open(directory: &Path, owner: &str) -> Result<Directories, OpenError> {
+        Directories::open(Arc::new(HostDisk), directory, directory, owner)
+    }
+}

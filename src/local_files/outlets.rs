@@ -1,0 +1,164 @@
+//! What the application beside us reads: `active.pem`, and the client file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::{self, Disk, PUBLIC, ReplaceError};
+use crate::jose::Kid;
+
+/// The files that an application reads. Each is compared with what it should hold, and written
+/// only if it differs.
+#[derive(Clone, Debug)]
+pub struct Outlets {
+    disk: Arc<dyn Disk>,
+    keys: PathBuf,
+    state: PathBuf,
+    client_file: Option<PathBuf>,
+}
+
+/// A file that could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}", .path.display())]
+pub struct OutletError {
+    path: PathBuf,
+    source: io::Error,
+    setting: &'static str,
+}
+
+impl OutletError {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What an operator can do now.
+    pub fn hint(&self) -> String {
+        format!(
+            "move a file of that name away, let the user that runs bff write there, or change {}",
+            self.setting
+        )
+    }
+}
+
+const ACTIVE: &str = "active.pem";
+
+impl Outlets {
+    /// Those in the directories of keys and state, and `BFF_CLIENT_CRED_PATH`.
+    pub fn new(disk: Arc<dyn Disk>, keys: &Path, state: &Path, client_file: Option<&Path>) -> Self {
+        Self {
+            disk,
+            keys: keys.to_path_buf(),
+            state: state.to_path_buf(),
+            client_file: client_file.map(Path::to_path_buf),
+        }
+    }
+
+    /// Whether there is a client file to keep up to date.
+    pub fn has_client_file(&self) -> bool {
+        self.client_file.is_some()
+    }
+
+    /// Lets `active.pem` lead to the PEM of that key, from one moment to the next. Says whether it
+    /// led elsewhere before.
+    ///
+    /// # Errors
+    ///
+    /// [`OutletError`]; the name then leads where it did before.
+    pub fn show_key(&self, kid: &Kid) -> Result<bool, OutletError> {
+        let name = format!("{}.pem", kid.file_stem());
+        let directory = if self.disk.exists(&self.keys.join(&name)).unwrap_or(false) {
+            &self.keys
+        } else {
+            &self.state
+        };
+        let path = directory.join(ACTIVE);
+        let target = Path::new(&name);
+        if self
+            .disk
+            .read_link(&path)
+            .is_ok_and(|there| there == target)
+        {
+            return Ok(false);
+        }
+        let linked = if self.is_file(&path) {
+            // A file that we have not made can be somebody's only copy of a key.
+            Err(io::Error::other("it is a file, not a link of ours"))
+        } else {
+            disk::link(self.disk.as_ref(), &path, target)
+        };
+        match linked {
+            Ok(()) => Ok(true),
+            Err(source) => Err(OutletError {
+                path,
+                source,
+                setting: "BFF_KEYS_DIR",
+            }),
+        }
+    }
+
+    /// Whether something is there that is not a symbolic link.
+    fn is_file(&self, path: &Path) -> bool {
+        self.disk.read_link(path).is_err() && self.disk.exists(path).unwrap_or(true)
+    }
+
+    /// Writes the client file, if it holds anything else. Says whether it was written.
+    ///
+    /// # Errors
+    ///
+    /// [`OutletError`].
+    pub fn show_client(&self, contents: &str) -> Result<bool, OutletError> {
+        let Some(path) = &self.client_file else {
+            return Ok(false);
+        };
+        let contents = contents.as_bytes();
+        if self.disk.read(path).is_ok_and(|there| there == contents) {
+            return Ok(false);
+        }
+        match disk::replace(self.disk.as_ref(), path, contents, PUBLIC) {
+            Ok(()) => Ok(true),
+            Err(error) => Err(OutletError {
+                path: path.clone(),
+                source: ReplaceError::into_io(error),
+                setting: "BFF_CLIENT_CRED_PATH",
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::disk::HostDisk;
+
+    #[test]
+    fn a_key_file_of_an_operator_is_never_replaced_by_the_link() {
+        let volume = tempfile::tempdir().unwrap();
+        let path = volume.path().join(ACTIVE);
+        fs::write(&path, "the only copy").unwrap();
+        let outlets = Outlets::new(Arc::new(HostDisk), volume.path(), volume.path(), None);
+
+        let error = outlets.show_key(&"k1".parse().unwrap()).unwrap_err();
+
+        assert!(error.hint().contains("move a file"), "{error}");
+        assert_eq!(fs::read_to_string(path).unwrap(), "the only copy");
+    }
+
+    #[test]
+    fn what_differs_is_written_and_what_does_not_is_left_alone() {
+        let volume = tempfile::tempdir().unwrap();
+        let client = volume.path().join("client.json");
+        let disk = Arc::new(HostDisk);
+        let outlets = Outlets::new(disk, volume.path(), volume.path(), Some(&client));
+        let kid = "k1".parse().unwrap();
+
+        assert!(outlets.show_key(&kid).unwrap());
+        assert!(!outlets.show_key(&kid).unwrap());
+        assert!(outlets.show_client("one").unwrap());
+        assert!(!outlets.show_client("one").unwrap());
+        fs::remove_file(&client).unwrap();
+        assert!(outlets.show_client("one").unwrap());
+    }
+}

@@ -1,0 +1,26 @@
+//! Carries out what [`plan()`](crate::registration::plan()) says, so that no answer is lost and no
+//! token is spent twice; and the proof.
+
+mod bootstrap;
+mod bootstrap_error;
+mod endpoints;
+mod endpoints_error;
+mod managed_client;
+mod management;
+mod on_rotation;
+mod plan_report;
+mod proof;
+mod proof_error;
+mod register;
+mod registration_error;
+mod replace;
+mod session;
+mod update;
+
+pub use bootstrap::Registrar;
+pub use bootstrap_error::BootstrapError;
+pub use endpoints::http_client;
+pub use endpoints_error::EndpointsError;
+pub use plan_report::PlanReport;
+pub use proof_error::ProofError;
+pub use registration_error::RegistrationError;

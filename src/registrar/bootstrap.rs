@@ -1,0 +1,318 @@
+//! From a start to a usable registration that is proven.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::bootstrap_error::BootstrapError;
+use super::endpoints::{self, Endpoints};
+use super::endpoints_error::EndpointsError;
+use super::managed_client::ManagedClient;
+use super::plan_report::PlanReport;
+use super::proof_error::ProofError;
+use super::session::Session;
+use crate::app::{App, Backoff, Bootstrap};
+use crate::config::{DcrConfig, IdpConfig};
+use crate::oauth::InitialAccessToken;
+use crate::registration::{Blocked, Drift, Inputs, Plan, Registered, TokenFingerprint, plan};
+use crate::state::State;
+use crate::transport::HttpClient;
+
+/// Brings the service to a usable registration at one IdP, and keeps it there.
+#[derive(Debug)]
+pub struct Registrar {
+    pub(super) app: Arc<App>,
+    idp: IdpConfig,
+    http: HttpClient,
+    /// One change of the registration at a time: two bootstraps would spend two tokens.
+    pub(super) turn: Mutex<()>,
+}
+
+impl Registrar {
+    /// A registrar for the IdP of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`BootstrapError`] if TLS cannot be set up with the configured trust anchors.
+    pub fn new(app: Arc<App>, idp: IdpConfig) -> Result<Self, BootstrapError> {
+        let http = endpoints::http_client(&idp)?;
+        Ok(Self::with_client(app, idp, http))
+    }
+
+    /// A registrar that sends through `http`.
+    pub fn with_client(app: Arc<App>, idp: IdpConfig, http: HttpClient) -> Self {
+        Self {
+            app,
+            idp,
+            http,
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// Registers or updates if need be, and proves that the IdP accepts the key; ready afterwards.
+    ///
+    /// What is transient is tried again until `backoff` is over.
+    ///
+    /// # Errors
+    ///
+    /// [`BootstrapError`]; the status says so too.
+    pub async fn bootstrap(&self, mut backoff: Backoff) -> Result<(), BootstrapError> {
+        let _turn = self.turn.lock().await;
+        let result = self.steps(&mut backoff).await;
+        self.app.condition.set_bootstrap(match &result {
+            Ok(()) => Bootstrap::Ready,
+            Err(error) => Bootstrap::Failed {
+                error: error.chain(),
+                hint: error.hint(),
+                transient: error.is_transient(),
+            },
+        });
+        result
+    }
+
+    /// Says what a bootstrap would do. Changes nothing at the IdP except a registration access
+    /// token that it renews when it is read, and that is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`BootstrapError::Commit`] if such a token could not be stored.
+    pub async fn dry_run(&self) -> Result<PlanReport, BootstrapError> {
+        let _turn = self.turn.lock().await;
+        let drift = self.client().check_drift().await?;
+        let state = self.app.ledger.state();
+        let token = self.configured_token();
+        let plan = self.decide(&state, token.as_ref(), drift.clone());
+        Ok(PlanReport::of(&plan, &state, drift))
+    }
+
+    /// The client at the IdP, for one piece of work.
+    pub(super) fn client(&self) -> ManagedClient<'_> {
+        ManagedClient {
+            app: &self.app,
+            idp: &self.idp,
+            http: &self.http,
+        }
+    }
+
+    /// The endpoints of the last metadata, else of what the IdP serves now.
+    pub(super) async fn known_endpoints(&self) -> Result<Endpoints, EndpointsError> {
+        let state = self.app.ledger.state();
+        let known = state.idp(&self.idp.issuer);
+        match known.and_then(|known| known.metadata.as_ref()) {
+            Some(metadata) => Ok(Endpoints::of(&self.idp, metadata)),
+            None => Ok(endpoints::find(&self.http, &self.idp).await?.0),
+        }
+    }
+
+    fn dcr(&self) -> &DcrConfig {
+        &self.app.config.dcr
+    }
+
+    async fn steps(&self, backoff: &mut Backoff) -> Result<(), BootstrapError> {
+        if self.dcr().skip {
+            return self.use_stored();
+        }
+        let step = "looking for the IdP's endpoints";
+        self.app
+            .condition
+            .set_bootstrap(Bootstrap::Starting { step });
+        let endpoints = self.find_endpoints(backoff).await?;
+        let session = Session {
+            client: self.client(),
+            endpoints: &endpoints,
+        };
+        self.withdraw_algorithm().await?;
+        session.conclude_interrupted().await?;
+        session.client.confirm_update().await?;
+        let fresh = self.settle(&session, backoff).await?;
+        session.step("proving that the IdP accepts the key");
+        let proof = session.prove(fresh, backoff).await?;
+        session.remember(&proof).await?;
+        session.delete_orphans(true).await?;
+        self.app.show_locally().await;
+        Ok(())
+    }
+
+    fn use_stored(&self) -> Result<(), BootstrapError> {
+        let state = self.app.ledger.state();
+        let client = state.registration().ok_or(ProofError::NoClient)?;
+        if client.issuer != self.idp.issuer {
+            return Err(BootstrapError::Blocked(Blocked::IssuerChanged {
+                stored: client.issuer.clone(),
+                configured: self.idp.issuer.clone(),
+            }));
+        }
+        tracing::info!(
+            client.id = %client.client_id,
+            idp.issuer = %client.issuer,
+            "Using the stored registration `{}` without asking the IdP (SKIP_DCR_BOOTSTRAP)",
+            client.client_id
+        );
+        Ok(())
+    }
+
+    async fn find_endpoints(&self, backoff: &mut Backoff) -> Result<Endpoints, BootstrapError> {
+        loop {
+            let (endpoints, metadata) = match endpoints::find(&self.http, &self.idp).await {
+                Ok(found) => found,
+                Err(error) => {
+                    let error = BootstrapError::from(error);
+                    if error.is_transient() {
+                        tracing::warn!("{}; trying again", error.chain());
+                        if backoff.pause(None).await {
+                            continue;
+                        }
+                    }
+                    return Err(error);
+                }
+            };
+            let Some(metadata) = metadata else {
+                return Ok(endpoints);
+            };
+            let issuer = self.idp.issuer.as_str();
+            let state = self.app.ledger.state();
+            let known = state.idp(issuer).and_then(|known| known.metadata.as_ref());
+            if known != Some(&metadata) {
+                let learn = |state: &mut State| state.learn_metadata(issuer, metadata.clone());
+                self.app.ledger.record(learn).await?;
+            }
+            return Ok(endpoints);
+        }
+    }
+
+    /// Takes back the intention to register another algorithm that an interrupted rotation has
+    /// left: the key that signs has to be accepted first.
+    async fn withdraw_algorithm(&self) -> Result<(), BootstrapError> {
+        let state = self.app.ledger.state();
+        let Some(alg) = state.ring().map(|ring| ring.current().jwk.alg) else {
+            return Ok(());
+        };
+        let wanted = state.projections().wanted_algorithm();
+        if wanted.is_none_or(|wanted| wanted == alg) {
+            return Ok(());
+        }
+        let now = self.app.clock.now();
+        let withdraw = |state: &mut State| state.withdraw_algorithm(now);
+        Ok(self.app.ledger.record(withdraw).await?)
+    }
+
+    /// Does what the plan says. Says whether a client was registered now.
+    async fn settle(
+        &self,
+        session: &Session<'_>,
+        backoff: &mut Backoff,
+    ) -> Result<bool, BootstrapError> {
+        let token = self.configured_token();
+        let state = self.app.ledger.state();
+        let drift = session.client.drift(&state);
+        let unmanaged = |client: &Registered| client.management.is_none();
+        if !drift.is_empty() && state.registration().is_some_and(unmanaged) {
+            session.client.renew().await?;
+        }
+        let state = self.app.ledger.state();
+        let plan = self.decide(&state, token.as_ref(), drift);
+        tracing::debug!(plan = ?plan, "Decided what to do about the registration");
+        match plan {
+            Plan::Nothing => {
+                self.report_identifier(&state);
+                self.report_standing(&state, token.as_ref());
+                Ok(false)
+            }
+            Plan::Register => {
+                session.step("registering");
+                let token = session.token_to_spend(token).await?;
+                session.register(token, backoff).await?;
+                Ok(true)
+            }
+            Plan::Replace(order) => {
+                session.step("replacing the client");
+                session.replace(order, token, backoff).await?;
+                Ok(true)
+            }
+            Plan::Update(drift) => {
+                self.report_identifier(&state);
+                session.step("updating the registration");
+                session.client.update(&drift).await?;
+                Ok(false)
+            }
+            Plan::Blocked(reason) => {
+                let resolved = match reason {
+                    Blocked::OutcomeUnknown { .. } => session.look_up().await?,
+                    Blocked::ClientGone { .. } => session.is_accepted().await?,
+                    Blocked::IssuerChanged { .. } => false,
+                };
+                if resolved {
+                    Ok(false)
+                } else {
+                    Err(BootstrapError::Blocked(reason))
+                }
+            }
+        }
+    }
+
+    fn decide(&self, state: &State, token: Option<&InitialAccessToken>, drift: Drift) -> Plan {
+        let token = token.map(TokenFingerprint::of);
+        let inputs = Inputs {
+            issuer: &self.idp.issuer,
+            client_id: self.dcr().client_id.as_deref(),
+            token: token.as_ref(),
+            force_replace: self.dcr().force_replace,
+            declined: !drift.is_empty() && self.client().has_declined(state),
+            drift,
+        };
+        plan(state.stored(), &inputs)
+    }
+
+    fn configured_token(&self) -> Option<InitialAccessToken> {
+        self.dcr().iat.clone().map(InitialAccessToken)
+    }
+
+    fn report_standing(&self, state: &State, token: Option<&InitialAccessToken>) {
+        let Some(client) = state.registration() else {
+            return;
+        };
+        tracing::info!(
+            client.id = %client.client_id,
+            idp.issuer = %client.issuer,
+            "Registered as `{}` since {}: nothing to do",
+            client.client_id,
+            client.registered_at
+        );
+        match token.map(TokenFingerprint::of) {
+            None => {}
+            Some(token) if state.spent().contains(&token) => tracing::warn!(
+                "DCR_IAT is still set, and is not used any more: remove it from the configuration"
+            ),
+            Some(_) => tracing::warn!(
+                "DCR_IAT is set to a token that is not needed: remove it, or set \
+                 DCR_FORCE_REPLACE=true to register a new client in place of this one"
+            ),
+        }
+        let drift = self.client().drift(state);
+        if !drift.is_empty() {
+            tracing::warn!(
+                "The configuration has changed in {} ({}), and the IdP does not let this client \
+                 change its registration: change it there, or register anew with a fresh DCR_IAT \
+                 and DCR_FORCE_REPLACE=true",
+                drift.members().join(", "),
+                drift.settings().join(", ")
+            );
+        }
+    }
+
+    /// An identifier that is asked for now and was not when the client was registered.
+    fn report_identifier(&self, state: &State) {
+        let (Some(client), Some(wished)) = (state.registration(), &self.dcr().client_id) else {
+            return;
+        };
+        let asked_for = client.sent.text("client_id");
+        if *wished != client.client_id && asked_for != Some(wished.as_str()) {
+            tracing::warn!(
+                "DCR_CLIENT_ID has changed, and an identifier cannot be changed: this stays \
+                 client `{}`; to register anew under the other one, set a fresh DCR_IAT and \
+                 DCR_FORCE_REPLACE=true",
+                client.client_id
+            );
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Why a bootstrap ended without a usable registration.
+
+use super::endpoints_error::EndpointsError;
+use super::proof_error::ProofError;
+use super::registration_error::RegistrationError;
+use crate::app::{Class, Panicked, UpdateError, chain};
+use crate::idp::IdpAdminError;
+use crate::registration::Blocked;
+use crate::state::ClientRefusal;
+use crate::store::CommitError;
+
+/// The end of a bootstrap that did not reach a usable registration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BootstrapError {
+    /// Only an operator can decide.
+    #[error("{0}")]
+    Blocked(Blocked),
+    /// The state could not be changed.
+    #[error("the state cannot be stored")]
+    Commit(#[from] CommitError),
+    /// The endpoints are not known.
+    #[error(transparent)]
+    Endpoints(#[from] EndpointsError),
+    /// A task of the service panicked.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+    /// It is not shown that the IdP accepts the key.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The state has changed in between.
+    #[error(transparent)]
+    Refused(ClientRefusal),
+    /// No client was registered.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
+}
+
+impl From<UpdateError<ClientRefusal>> for BootstrapError {
+    fn from(error: UpdateError<ClientRefusal>) -> Self {
+        match error {
+            UpdateError::Commit(error) => Self::Commit(error),
+            UpdateError::Refused(error) => Self::Refused(error),
+        }
+    }
+}
+
+impl From<IdpAdminError> for BootstrapError {
+    fn from(error: IdpAdminError) -> Self {
+        RegistrationError::from(error).into()
+    }
+}
+
+impl BootstrapError {
+    /// Who has to act.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Blocked(Blocked::ClientGone { .. }) => Class::NotAccepted,
+            Self::Blocked(Blocked::IssuerChanged { .. }) => Class::Configuration,
+            Self::Blocked(_) | Self::Commit(_) | Self::Panicked(_) | Self::Refused(_) => {
+                Class::Failure
+            }
+            Self::Endpoints(error) => error.class(),
+            Self::Proof(error) => error.class(),
+            Self::Registration(error) => error.class(),
+        }
+    }
+
+    /// Whether trying again, without anybody changing anything, can help and does no harm.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Registration(RegistrationError::OutcomeUnknown { .. }) => false,
+            // An IdP that has not fetched our keys yet, or remembers that it could not.
+            Self::Proof(ProofError::Rejected { .. }) => true,
+            _ => self.class() == Class::Unavailable,
+        }
+    }
+
+    /// What an operator can do now.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Blocked(reason) => reason.hint(),
+            Self::Commit(error) => error.hint(),
+            Self::Endpoints(error) => error.hint(),
+            Self::Panicked(_) => "report this as a defect of bff, with the log before it",
+            Self::Proof(error) => error.hint(),
+            Self::Refused(_) => "start again; `bff status` shows what is registered",
+            Self::Registration(error) => error.hint(),
+        }
+    }
+
+    /// The error with its causes, on one line.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}

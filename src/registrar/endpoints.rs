@@ -1,0 +1,156 @@
+//! The endpoints of the IdP: discovered, remembered or configured.
+
+use std::fs;
+
+use url::Url;
+
+use super::endpoints_error::EndpointsError;
+use crate::config::IdpConfig;
+use crate::idp::{DiscoveryError, discover};
+use crate::oauth::{ServerMetadata, is_loopback};
+use crate::transport::HttpClient;
+
+/// The endpoints of one IdP, discovered or configured.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoints {
+    /// Where clients register.
+    pub(super) registration: Endpoint,
+    /// Where clients authenticate.
+    pub(super) token: Endpoint,
+    /// The algorithms the IdP takes; empty if it does not say.
+    pub(super) algorithms: Vec<String>,
+}
+
+/// An address that was found, and what may be wrong with it.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    name: &'static str,
+    spelt: String,
+    url: Result<Url, &'static str>,
+}
+
+impl Endpoint {
+    /// The address, if it can be used.
+    pub(super) fn url(&self) -> Result<Url, EndpointsError> {
+        self.url.clone().map_err(|reason| EndpointsError::Endpoint {
+            name: self.name,
+            url: self.spelt.clone(),
+            reason,
+        })
+    }
+
+    /// The address exactly as the IdP spells it, for what it compares.
+    pub(super) fn as_spelt(&self) -> &str {
+        &self.spelt
+    }
+
+    fn configured(name: &'static str, url: &Url) -> Self {
+        Self {
+            name,
+            spelt: url.to_string(),
+            url: Ok(url.clone()),
+        }
+    }
+
+    fn discovered(name: &'static str, spelt: Option<&str>, idp: &IdpConfig) -> Self {
+        Self {
+            name,
+            spelt: spelt.unwrap_or_default().to_owned(),
+            url: match spelt {
+                Some(spelt) => usable(spelt, idp.allow_insecure_http),
+                None => Err("the IdP's metadata does not name one"),
+            },
+        }
+    }
+}
+
+/// A client with the configured trust anchors.
+///
+/// # Errors
+///
+/// [`EndpointsError`] if they cannot be read, or TLS cannot be set up.
+pub fn http_client(idp: &IdpConfig) -> Result<HttpClient, EndpointsError> {
+    let anchors = match &idp.ca_file {
+        Some(path) => Some(
+            fs::read(path).map_err(|source| EndpointsError::TrustAnchors {
+                path: path.clone(),
+                source,
+            })?,
+        ),
+        None => None,
+    };
+    Ok(HttpClient::new(anchors.as_deref())?)
+}
+
+/// Asks the IdP for its metadata; what is configured counts instead. Returns the metadata too,
+/// where there is any.
+pub(super) async fn find(
+    http: &HttpClient,
+    idp: &IdpConfig,
+) -> Result<(Endpoints, Option<ServerMetadata>), EndpointsError> {
+    match discover(http, &idp.base_url, &idp.issuer).await {
+        Ok(metadata) => {
+            let methods = &metadata.token_endpoint_auth_methods_supported;
+            if !methods.is_empty() && !methods.iter().any(|method| method == "private_key_jwt") {
+                tracing::warn!(
+                    "The IdP's metadata names {} for its token endpoint, not private_key_jwt",
+                    methods.join(", ")
+                );
+            }
+            Ok((Endpoints::of(idp, &metadata), Some(metadata)))
+        }
+        // Somebody else's document is never passed over.
+        Err(error @ DiscoveryError::IssuerMismatch { .. }) => Err(error.into()),
+        Err(error) => match &idp.token_endpoint {
+            Some(token) if !error.is_transient() || idp.registration_endpoint.is_some() => {
+                tracing::info!("{error}; using the configured endpoints");
+                let registration = idp
+                    .registration_endpoint
+                    .clone()
+                    .unwrap_or_else(|| idp.fallback_registration_endpoint());
+                let endpoints = Endpoints {
+                    registration: Endpoint::configured(REGISTRATION, &registration),
+                    token: Endpoint::configured(TOKEN, token),
+                    algorithms: Vec::new(),
+                };
+                Ok((endpoints, None))
+            }
+            _ => Err(error.into()),
+        },
+    }
+}
+
+const REGISTRATION: &str = "registration_endpoint";
+const TOKEN: &str = "token_endpoint";
+
+impl Endpoints {
+    /// Those of the metadata; what is configured counts instead.
+    pub(super) fn of(idp: &IdpConfig, metadata: &ServerMetadata) -> Self {
+        let endpoint =
+            |name, configured: &Option<Url>, discovered: &Option<String>| match configured {
+                Some(url) => Endpoint::configured(name, url),
+                None => Endpoint::discovered(name, discovered.as_deref(), idp),
+            };
+        Self {
+            registration: endpoint(
+                REGISTRATION,
+                &idp.registration_endpoint,
+                &metadata.registration_endpoint,
+            ),
+            token: endpoint(TOKEN, &idp.token_endpoint, &metadata.token_endpoint),
+            algorithms: metadata
+                .token_endpoint_auth_signing_alg_values_supported
+                .clone(),
+        }
+    }
+}
+
+fn usable(spelt: &str, insecure_permitted: bool) -> Result<Url, &'static str> {
+    let url = Url::parse(spelt).map_err(|_| "it is not an absolute URL")?;
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if insecure_permitted || is_loopback(&url) => Ok(url),
+        "http" => Err("tokens would be sent unencrypted"),
+        _ => Err("it is neither https nor http"),
+    }
+}

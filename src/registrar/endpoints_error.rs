@@ -1,0 +1,62 @@
+//! Why the IdP's endpoints are not known.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::app::Class;
+use crate::idp::DiscoveryError;
+use crate::transport::ClientError;
+
+/// Why the IdP's endpoints cannot be found, or called.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointsError {
+    /// The extra trust anchors, or TLS as a whole.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The endpoints are not known.
+    #[error("the IdP's endpoints cannot be discovered")]
+    Discovery(#[from] DiscoveryError),
+    /// An endpoint that cannot be used as it is.
+    #[error("the IdP's {name} `{url}` cannot be used: {reason}")]
+    Endpoint {
+        /// Its name in the metadata.
+        name: &'static str,
+        /// What the metadata says.
+        url: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The extra trust anchors cannot be read.
+    #[error("cannot read {}", .path.display())]
+    TrustAnchors {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl EndpointsError {
+    /// Who has to act.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Discovery(error) if error.is_transient() => Class::Unavailable,
+            _ => Class::Configuration,
+        }
+    }
+
+    /// What an operator can do now.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Client(_) | Self::TrustAnchors { .. } => {
+                "check BFF_CA_FILE: PEM certificates, the root's among them"
+            }
+            Self::Discovery(error) => error.hint(),
+            Self::Endpoint { .. } => {
+                "set DCR_REGISTRATION_ENDPOINT and OIDC_TOKEN_URL; for plain http in a container \
+                 network, BFF_ALLOW_INSECURE_HTTP=true"
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a rotation needs of the registration.
+
+use std::sync::Arc;
+
+use super::bootstrap::Registrar;
+use super::bootstrap_error::BootstrapError;
+use super::proof_error::ProofError;
+use super::session::Session;
+use crate::jose::SigningKey;
+use crate::registration::{Proof, Registered};
+
+impl Registrar {
+    /// Authenticates once with `key`, as the client we are.
+    ///
+    /// # Errors
+    ///
+    /// [`BootstrapError`] if there is no client, or its IdP cannot be found.
+    pub async fn try_key(&self, key: &Arc<SigningKey>) -> Result<Proof, BootstrapError> {
+        let state = self.app.ledger.state();
+        let client = state.registration().ok_or(ProofError::NoClient)?;
+        let endpoints = self.known_endpoints().await?;
+        let session = Session {
+            client: self.client(),
+            endpoints: &endpoints,
+        };
+        session.prove_key(key, client).await
+    }
+
+    /// Brings the IdP to know what the document says it should (the keys where they are registered
+    /// by value, and the algorithm). Says whether nothing is left to be done.
+    pub async fn reconcile(&self) -> bool {
+        if self.app.ledger.state().projections().open().is_empty() {
+            return true;
+        }
+        let _turn = self.turn.lock().await;
+        let state = self.app.ledger.state();
+        let open = state.projections().open();
+        if open.is_empty() {
+            return true;
+        }
+        let client = self.client();
+        let unmanaged = |client: &Registered| client.management.is_none();
+        if client.has_declined(&state) || state.registration().is_none_or(unmanaged) {
+            tracing::warn!(
+                "The IdP has to be told of a new {}, and does not let this client change it: \
+                 change it there, or set BOOTSTRAP_ADMIN_TOKEN and restart",
+                open.join(" and ")
+            );
+            return false;
+        }
+        let drift = client.drift(&state);
+        if let Err(error) = client.update(&drift).await {
+            tracing::error!("{}; {}", error.chain(), error.hint());
+        }
+        self.app.ledger.state().projections().open().is_empty()
+    }
+
+    /// Updates the registration though nothing has changed, so that the IdP forgets its copy of
+    /// the set. Says whether it was updated.
+    pub async fn refresh(&self) -> bool {
+        let _turn = self.turn.lock().await;
+        let state = self.app.ledger.state();
+        let managed = |client: &Registered| client.management.is_some();
+        if !state.registration().is_some_and(managed) {
+            return false;
+        }
+        let drift = self.client().drift(&state);
+        match self.client().update(&drift).await {
+            Ok(made) => made,
+            Err(error) => {
+                tracing::error!("{}; {}", error.chain(), error.hint());
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! One registration (RFC 7591 §3), from the intention to the conclusion.
+
+use axum::http::StatusCode;
+
+use super::bootstrap_error::BootstrapError;
+use super::proof_error::ProofError;
+use super::registration_error::RegistrationError;
+use super::session::Session;
+use crate::app::{Backoff, NoSigner, chain};
+use crate::idp::{DcrClient, MintRequest};
+use crate::oauth::InitialAccessToken;
+use crate::registration::{
+    Attempt, AuthenticationOutcome, RawAnswer, Refused, RefusedBecause, Registered,
+    RegistrationOutcome, TokenFingerprint,
+};
+use crate::secret::Secret;
+use crate::state::{Adoption, State};
+
+impl Session<'_> {
+    /// Sends one registration, and stores its answer before it is interpreted.
+    pub(super) async fn register(
+        &self,
+        token: Option<InitialAccessToken>,
+        backoff: &mut Backoff,
+    ) -> Result<(), BootstrapError> {
+        let state = self.app().ledger.state();
+        let desired = self.client.desired(&state);
+        let desired = desired.ok_or(ProofError::NoSigner(NoSigner::NoKey))?;
+        self.check_algorithm(desired.alg.name())?;
+        let attempt = Attempt {
+            issuer: self.client.idp.issuer.clone(),
+            endpoint: self.endpoints.registration.url()?.to_string(),
+            asked: desired.metadata(),
+            token: token.as_ref().map(TokenFingerprint::of),
+            started_at: self.app().clock.now(),
+            answer: None,
+        };
+        let intend = |state: &mut State| state.intend(attempt.clone(), attempt.started_at);
+        self.app().ledger.record(intend).await?;
+        let answer = match self.send(&attempt, token, backoff).await? {
+            Ok(answer) => answer,
+            Err(what) => return self.outcome_unknown(&attempt, what).await,
+        };
+        let received = |state: &mut State| state.received(answer.clone());
+        self.app().ledger.update(received).await?;
+        let attempt = Attempt {
+            answer: Some(answer),
+            ..attempt
+        };
+        match self.conclude(&attempt).await {
+            Err(BootstrapError::Registration(RegistrationError::OutcomeUnknown {
+                what, ..
+            })) => self.outcome_unknown(&attempt, what).await,
+            result => result,
+        }
+    }
+
+    /// The answer, or what came in its place. Sent again only if it was certainly not sent.
+    async fn send(
+        &self,
+        attempt: &Attempt,
+        mut token: Option<InitialAccessToken>,
+        backoff: &mut Backoff,
+    ) -> Result<Result<RawAnswer, String>, BootstrapError> {
+        let endpoint = self.endpoints.registration.url()?;
+        let client = DcrClient::new(self.client.http.clone(), endpoint);
+        loop {
+            let now = || self.app().clock.now();
+            match client.register(&attempt.asked, token, now).await {
+                Ok(answer) => return Ok(Ok(answer)),
+                Err((error, unspent)) if error.is_not_sent() => {
+                    token = unspent;
+                    tracing::warn!("{error}; the registration was not sent, trying again");
+                    if !backoff.pause(None).await {
+                        self.app().ledger.update(State::not_sent).await?;
+                        return Err(RegistrationError::NotSent(error).into());
+                    }
+                }
+                Err((error, _)) => return Ok(Err(chain(&error))),
+            }
+        }
+    }
+
+    /// Interprets an answer that was stored, because the process ended before it could.
+    pub(super) async fn conclude_interrupted(&self) -> Result<(), BootstrapError> {
+        let state = self.app().ledger.state();
+        let Some(attempt) = state.attempt().filter(|attempt| attempt.answer.is_some()) else {
+            return Ok(());
+        };
+        tracing::info!("Going on with the answer that the last run received");
+        match self.conclude(attempt).await {
+            // The plan says what to do about it.
+            Err(BootstrapError::Registration(RegistrationError::OutcomeUnknown { .. })) => Ok(()),
+            // There is no client. What is configured now may be something else.
+            Err(error @ BootstrapError::Registration(RegistrationError::Refused { .. })) => {
+                tracing::warn!("{}; {}", error.chain(), error.hint());
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Interprets a stored answer, and stores the conclusion.
+    async fn conclude(&self, attempt: &Attempt) -> Result<(), BootstrapError> {
+        let Some(answer) = &attempt.answer else {
+            return Ok(());
+        };
+        let with_token = attempt.token.is_some();
+        match RegistrationOutcome::of(attempt, answer) {
+            RegistrationOutcome::Granted {
+                registered,
+                differences,
+            } => {
+                for difference in &differences {
+                    tracing::warn!("The IdP granted something else than asked: {difference}");
+                }
+                self.count_registration("registered");
+                let token = attempt.token.clone();
+                self.adopt(registered.clone(), token, Adoption::Registered)
+                    .await?;
+                self.report_registered(&registered, answer.status, with_token);
+                Ok(())
+            }
+            RegistrationOutcome::Refused(refused) => {
+                self.count_registration("refused");
+                self.refused(&refused).await?;
+                Err(RegistrationError::Refused {
+                    refused,
+                    with_token,
+                }
+                .into())
+            }
+            RegistrationOutcome::Unusable {
+                registered,
+                granted,
+            } => {
+                self.count_registration("unusable");
+                self.unusable(registered, granted).await
+            }
+            RegistrationOutcome::Unknown(what) => Err(RegistrationError::OutcomeUnknown {
+                endpoint: attempt.endpoint.clone(),
+                what,
+            }
+            .into()),
+        }
+    }
+
+    /// A refusal leaves no client behind. What the token was worth depends on the reason.
+    async fn refused(&self, refused: &Refused) -> Result<(), BootstrapError> {
+        let now = self.app().clock.now();
+        let (text, token) = (
+            refused.to_string(),
+            refused.because == RefusedBecause::Token,
+        );
+        let refused = |state: &mut State| state.refused(&text, token, now);
+        Ok(self.app().ledger.update(refused).await?)
+    }
+
+    /// A client that cannot authenticate with a key is deleted again, if that is possible.
+    async fn unusable(&self, client: Registered, granted: String) -> Result<(), BootstrapError> {
+        let now = self.app().clock.now();
+        let client_id = client.client_id.clone();
+        let unusable = |state: &mut State| state.unusable(client.clone(), &granted, now);
+        self.app().ledger.update(unusable).await?;
+        self.delete_orphans(false).await?;
+        let state = self.app().ledger.state();
+        Err(RegistrationError::Unusable {
+            deleted: !state.orphans().iter().any(|o| o.client_id == client_id),
+            client_id,
+            granted,
+        }
+        .into())
+    }
+
+    /// Makes `client` the client we are; the one before is left to be deleted.
+    async fn adopt(
+        &self,
+        client: Registered,
+        token: Option<TokenFingerprint>,
+        how: Adoption,
+    ) -> Result<(), BootstrapError> {
+        let now = self.app().clock.now();
+        let adopt = |state: &mut State| state.adopt(client.clone(), token.clone(), how, now);
+        self.app().ledger.record(adopt).await?;
+        Ok(())
+    }
+
+    fn report_registered(&self, client: &Registered, status: u16, with_token: bool) {
+        let status = StatusCode::from_u16(status)
+            .map_or_else(|_| status.to_string(), |status| status.to_string());
+        let reminder = if with_token && self.client.dcr().iat.is_some() {
+            "; remove DCR_IAT from the configuration, it is used up"
+        } else {
+            ""
+        };
+        let state = self.app().ledger.state();
+        let kid = state.ring().map(|ring| ring.current().jwk.kid.as_str());
+        let kid = kid.unwrap_or_default();
+        tracing::info!(
+            client.id = %client.client_id,
+            http.status = %status,
+            idp.issuer = %client.issuer,
+            key.kid = kid,
+            manageable = client.management.is_some(),
+            "Client registered: {} ({status}) at {} with key `{kid}`{reminder}",
+            client.client_id,
+            client.issuer,
+        );
+    }
+
+    async fn outcome_unknown(&self, attempt: &Attempt, what: String) -> Result<(), BootstrapError> {
+        self.count_registration("unknown");
+        let now = self.app().clock.now();
+        let unknown = |state: &mut State| state.outcome_unknown(&what, now);
+        self.app().ledger.update(unknown).await?;
+        if self.look_up().await? {
+            return Ok(());
+        }
+        Err(RegistrationError::OutcomeUnknown {
+            endpoint: attempt.endpoint.clone(),
+            what,
+        }
+        .into())
+    }
+
+    /// Finds out whether the client of an unfinished attempt exists after all: if it has the
+    /// identifier that was asked for, it authenticates with our key.
+    pub(super) async fn look_up(&self) -> Result<bool, BootstrapError> {
+        let state = self.app().ledger.state();
+        let Some(attempt) = state.attempt() else {
+            return Ok(false);
+        };
+        let Some(client_id) = attempt.asked.text("client_id") else {
+            return Ok(false);
+        };
+        self.step("looking for the client of an unfinished registration");
+        let key = self.app().signer.current().map_err(ProofError::from)?;
+        let proof = self.authenticate(&key, client_id).await?;
+        if proof.outcome != AuthenticationOutcome::Accepted {
+            return Ok(false);
+        }
+        let asked = attempt.asked.clone();
+        let (issuer, started_at) = (&attempt.issuer, attempt.started_at);
+        let found = Registered::new(issuer, client_id, asked.clone(), asked, started_at);
+        self.adopt(found, attempt.token.clone(), Adoption::Found)
+            .await?;
+        tracing::warn!(
+            client.id = client_id,
+            "Client `{client_id}` exists after all, and its registration is taken over"
+        );
+        if !self.client.renew().await? {
+            tracing::warn!(
+                "The registration access token of client `{client_id}` was lost with the answer: \
+                 with BOOTSTRAP_ADMIN_TOKEN set it is renewed when the client has to be changed"
+            );
+        }
+        Ok(true)
+    }
+
+    /// The configured token, else one that is minted for the purpose.
+    pub(super) async fn token_to_spend(
+        &self,
+        configured: Option<InitialAccessToken>,
+    ) -> Result<Option<InitialAccessToken>, BootstrapError> {
+        let Some(admin) = self.client.idp_admin().filter(|_| configured.is_none()) else {
+            return Ok(configured);
+        };
+        if let Some(minted) = self.app().ledger.state().minted() {
+            return Ok(Some(InitialAccessToken(minted.token.clone())));
+        }
+        let wanted = MintRequest {
+            label: Some(self.client.dcr().client_name.clone()),
+            expires_in: None,
+            max_uses: Some(1),
+        };
+        let minted = admin.mint_initial_access_token(&wanted).await?;
+        let now = self.app().clock.now();
+        let token = Secret::new(minted.token.0.expose());
+        let mint = |state: &mut State| state.mint(token.clone(), now);
+        self.app().ledger.record(mint).await?;
+        tracing::info!("Minted an initial access token (BOOTSTRAP_ADMIN_TOKEN)");
+        Ok(Some(minted.token))
+    }
+
+    /// Refuses, before a token is spent, an algorithm that the IdP says it does not take.
+    fn check_algorithm(&self, alg: &str) -> Result<(), BootstrapError> {
+        let offered = &self.endpoints.algorithms;
+        if !offered.is_empty() && !offered.iter().any(|offered| offered == alg) {
+            return Err(RegistrationError::AlgorithmNotOffered {
+                alg: alg.to_owned(),
+                offered: offered.clone(),
+            }
+            .into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+//! One IdP whose endpoints are known, for one piece of work.
+
+use super::endpoints::Endpoints;
+use super::managed_client::ManagedClient;
+use crate::app::{App, Bootstrap};
+use crate::metrics::Outcome;
+
+/// The client, and the endpoints of its IdP. `proof.rs`, `register.rs` and `replace.rs` have the
+/// requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Session<'a> {
+    pub(super) client: ManagedClient<'a>,
+    pub(super) endpoints: &'a Endpoints,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn app(&self) -> &'a App {
+        self.client.app
+    }
+
+    /// Notes what is being done, for `/healthz`.
+    pub(super) fn step(&self, step: &'static str) {
+        self.app()
+            .condition
+            .set_bootstrap(Bootstrap::Starting { step });
+        tracing::debug!(step, "Bootstrap: {step}");
+    }
+
+    pub(super) fn count_registration(&self, outcome: &'static str) {
+        let outcome = Outcome { outcome };
+        let counted = &self.app().metrics.registrations;
+        counted.get_or_create(&outcome).inc();
+    }
+}

@@ -1,0 +1,488 @@
+//! What an answer of the registration endpoint means (RFC 7591 §3.2).
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::record::{Attempt, RawAnswer, Registered};
+use crate::oauth::{ClientInformation, ClientMetadata, Management, OAuthError};
+
+/// What an answer of the registration endpoint means.
+#[derive(Clone, Debug)]
+pub enum RegistrationOutcome {
+    /// A client exists that we can work with.
+    Granted {
+        /// The client.
+        registered: Registered,
+        /// Where the IdP took the liberty to grant something else (RFC 7591 §3.2.1).
+        differences: Vec<Difference>,
+    },
+    /// No client was made.
+    Refused(Refused),
+    /// A client exists that we cannot work with.
+    Unusable {
+        /// The client, to be deleted.
+        registered: Registered,
+        /// The authentication method granted.
+        granted: String,
+    },
+    /// A client may exist.
+    Unknown(String),
+}
+
+/// One member of the metadata that is not as asked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Difference {
+    /// The name of the member.
+    pub member: String,
+    /// Our value.
+    pub asked: String,
+    /// The IdP's value.
+    pub granted: String,
+}
+
+/// A refusal, in the IdP's words and ours.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    /// The IdP's error, where the body held one.
+    pub error: Option<OAuthError>,
+    /// What it comes down to.
+    pub because: RefusedBecause,
+}
+
+/// What a refusal comes down to: what an operator has to change.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RefusedBecause {
+    /// The client we wish for exists already.
+    ClientExists,
+    /// The address is no registration endpoint.
+    Endpoint,
+    /// The set at `jwks_uri` was not to the IdP's liking, or not to be had.
+    JwksUri,
+    /// Some member of the metadata.
+    Metadata,
+    /// Too many requests.
+    RateLimit,
+    /// A redirect URI.
+    RedirectUri,
+    /// A scope.
+    Scope,
+    /// The software statement.
+    SoftwareStatement,
+    /// The initial access token.
+    Token,
+}
+
+/// The members that are compared, each as a set where it is a list or a scope.
+const COMPARED: [&str; 7] = [
+    "client_id",
+    "token_endpoint_auth_signing_alg",
+    "jwks_uri",
+    "redirect_uris",
+    "grant_types",
+    "response_types",
+    "scope",
+];
+
+impl RegistrationOutcome {
+    /// Reads the answer to `attempt`.
+    pub fn of(attempt: &Attempt, answer: &RawAnswer) -> Self {
+        let body = answer.body.expose().as_bytes();
+        match answer.status {
+            // The RFC says 201; some servers answer 200 with the same body.
+            200 | 201 => match ClientInformation::parse(body) {
+                Ok(information) => Self::granted(attempt, information, answer.received_at),
+                Err(error) => Self::Unknown(format!("HTTP {}, but {error}", answer.status)),
+            },
+            status @ 300..=499 if status != 408 => {
+                let error = OAuthError::parse(body);
+                let because = because(status, error.as_ref());
+                Self::Refused(Refused {
+                    status,
+                    error,
+                    because,
+                })
+            }
+            status => Self::Unknown(match OAuthError::parse(body) {
+                Some(error) => format!("HTTP {status}: {error}"),
+                None => format!("HTTP {status}"),
+            }),
+        }
+    }
+
+    fn granted(
+        attempt: &Attempt,
+        information: ClientInformation,
+        registered_at: Timestamp,
+    ) -> Self {
+        let mut differences = compare(attempt, &information);
+        let management = match management(attempt, &information) {
+            Ok(management) => management,
+            Err(difference) => {
+                differences.push(difference);
+                None
+            }
+        };
+        let method = information.metadata.get("token_endpoint_auth_method");
+        let method_fits = method.is_none()
+            || information.metadata.text("token_endpoint_auth_method") == Some("private_key_jwt");
+        let method = method.map(ToString::to_string).unwrap_or_default();
+        let registered = Registered {
+            management,
+            ..Registered::new(
+                &attempt.issuer,
+                information.client_id,
+                attempt.asked.clone(),
+                information.metadata,
+                registered_at,
+            )
+        };
+        if method_fits {
+            Self::Granted {
+                registered,
+                differences,
+            }
+        } else {
+            Self::Unusable {
+                registered,
+                granted: method,
+            }
+        }
+    }
+}
+
+/// Takes the URI and the token together or not at all, and only on the origin of the
+/// registration endpoint: a token sent elsewhere is given away (RFC 7592 §3).
+fn management(
+    attempt: &Attempt,
+    information: &ClientInformation,
+) -> Result<Option<Management>, Difference> {
+    let (uri, token) = match (
+        &information.registration_client_uri,
+        &information.registration_access_token,
+    ) {
+        (Some(uri), Some(token)) => (uri, token),
+        (None, None) => return Ok(None),
+        (uri, _) => {
+            return Err(Difference {
+                member: "registration_client_uri".to_owned(),
+                asked: "with registration_access_token, or neither".to_owned(),
+                granted: if uri.is_some() {
+                    "without registration_access_token".to_owned()
+                } else {
+                    "only registration_access_token".to_owned()
+                },
+            });
+        }
+    };
+    let endpoint = Url::parse(&attempt.endpoint).ok();
+    match Url::parse(uri) {
+        Ok(parsed) if endpoint.is_some_and(|endpoint| endpoint.origin() == parsed.origin()) => {
+            Ok(Some(Management {
+                uri: parsed,
+                token: token.clone(),
+            }))
+        }
+        _ => Err(Difference {
+            member: "registration_client_uri".to_owned(),
+            asked: format!("on the origin of {}", attempt.endpoint),
+            granted: uri.clone(),
+        }),
+    }
+}
+
+fn compare(attempt: &Attempt, information: &ClientInformation) -> Vec<Difference> {
+    let mut got = information.metadata.clone();
+    got.0
+        .insert("client_id".to_owned(), information.client_id.clone().into());
+    let differs = |member: &&str| differs(&attempt.asked, &got, member);
+    COMPARED
+        .iter()
+        .filter(|member| differs(member))
+        .map(|member| Difference {
+            member: (*member).to_owned(),
+            asked: shown(&attempt.asked, member),
+            granted: shown(&got, member),
+        })
+        .collect()
+}
+
+/// A member that is missing in the answer is unknown, not different.
+fn differs(asked: &ClientMetadata, got: &ClientMetadata, member: &str) -> bool {
+    match (asked.set(member), got.set(member)) {
+        (Some(asked), Some(got)) => asked != got,
+        _ => false,
+    }
+}
+
+fn shown(metadata: &ClientMetadata, member: &str) -> String {
+    metadata.set(member).unwrap_or_default().join(" ")
+}
+
+fn because(status: u16, error: Option<&OAuthError>) -> RefusedBecause {
+    let code = error.map_or("", |error| error.error.as_str());
+    let description = error
+        .and_then(|error| error.error_description.as_deref())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    match (status, code) {
+        (300..=399 | 404 | 405 | 410 | 501, "") => RefusedBecause::Endpoint,
+        (429, _) => RefusedBecause::RateLimit,
+        (401, _) | (_, "invalid_token" | "access_denied" | "insufficient_scope") => {
+            RefusedBecause::Token
+        }
+        (_, "invalid_redirect_uri") => RefusedBecause::RedirectUri,
+        (_, "invalid_scope") => RefusedBecause::Scope,
+        (_, "invalid_software_statement" | "unapproved_software_statement") => {
+            RefusedBecause::SoftwareStatement
+        }
+        // The registered codes say no more than "metadata"; the description only chooses
+        // which hint is shown, never what is done.
+        _ if description.contains("jwks") => RefusedBecause::JwksUri,
+        _ if description.contains("redirect_uri") => RefusedBecause::RedirectUri,
+        _ if description.contains("scope") => RefusedBecause::Scope,
+        (409, _) => RefusedBecause::ClientExists,
+        _ if description.contains("client_id") => RefusedBecause::ClientExists,
+        (403, _) => RefusedBecause::Token,
+        (300..=399 | 404 | 405 | 410, _) => RefusedBecause::Endpoint,
+        _ => RefusedBecause::Metadata,
+    }
+}
+
+impl Refused {
+    /// What an operator can do now.
+    pub fn hint(&self) -> &'static str {
+        match self.because {
+            RefusedBecause::ClientExists => {
+                "delete the client of that name at the IdP, or wish for another DCR_CLIENT_ID \
+                 (or none)"
+            }
+            RefusedBecause::Endpoint => {
+                "this URL is not a registration endpoint: check IDP_BASE_URL, or set \
+                 DCR_REGISTRATION_ENDPOINT to the IdP's registration_endpoint"
+            }
+            RefusedBecause::JwksUri => {
+                "the IdP has to reach the JWK Set at BFF_BASE_URL (or DCR_JWKS_URI) and to like \
+                 what it finds; try that address from the IdP's host, or set DCR_JWKS=value"
+            }
+            RefusedBecause::Metadata => {
+                "compare the settings DCR_* with what the IdP allows for its clients \
+                 (grant types: DCR_GRANT_TYPES, algorithm: BFF_SIGNING_ALG, profile: \
+                 DCR_CLIENT_PROFILE, others: DCR_EXTRA_METADATA)"
+            }
+            RefusedBecause::RateLimit => "wait a while, then start again",
+            RefusedBecause::RedirectUri => {
+                "change DCR_REDIRECT_URIS to addresses the IdP allows; to give a registered \
+                 client other addresses by a new registration, set DCR_FORCE_REPLACE=true"
+            }
+            RefusedBecause::Scope => {
+                "ask for less in DCR_SCOPE, or allow the scope at the IdP (its \
+                 policy.allowed_scopes)"
+            }
+            RefusedBecause::SoftwareStatement => {
+                "get a new DCR_SOFTWARE_STATEMENT from an issuer that the IdP trusts"
+            }
+            RefusedBecause::Token => {
+                "the token is missing, wrong, expired or used up: mint a fresh one with \
+                 `bff mint-iat` and set it as DCR_IAT"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HTTP {}", self.status)?;
+        match &self.error {
+            Some(error) => write!(f, ": {error}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: asked for `{}`, granted `{}`",
+            self.member, self.asked, self.granted
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_200_counts_as_a_201_and_the_answer_is_the_truth() {
+        let (registered, differences) = granted_by(
+            200,
+            &json!({
+                "client_id": "c1", "scope": "openid", "redirect_uris": ["https://b/cb", "https://a/cb"],
+                "token_endpoint_auth_method": ["private_key_jwt"], "grant_types": null,
+            }),
+        );
+
+        assert_eq!(registered.granted.text("scope"), Some("openid"));
+        assert_eq!(
+            differences,
+            [Difference {
+                member: "scope".to_owned(),
+                asked: "openid profile".to_owned(),
+                granted: "openid".to_owned(),
+            }],
+            "order and absence are no difference"
+        );
+    }
+
+    #[test]
+    fn another_authentication_method_is_a_client_we_cannot_use() {
+        let answer = answer(
+            201,
+            &json!({"client_id": "c1", "token_endpoint_auth_method": "client_secret_basic"}),
+        );
+
+        let RegistrationOutcome::Unusable { granted, .. } =
+            RegistrationOutcome::of(&attempt(), &answer)
+        else {
+            panic!("accepted")
+        };
+
+        assert_eq!(granted, r#""client_secret_basic""#);
+    }
+
+    #[test]
+    fn a_registration_token_is_never_taken_to_another_origin() {
+        let (registered, differences) = granted_by(
+            201,
+            &json!({
+                "client_id": "c1", "registration_access_token": "rat",
+                "registration_client_uri": "https://elsewhere.example/c1",
+            }),
+        );
+
+        assert!(registered.management.is_none());
+        assert_eq!(differences[0].member, "registration_client_uri");
+    }
+
+    #[test]
+    fn the_uri_is_kept_with_its_query() {
+        let uri = "https://idp.example/r?client_id=c1&t=1";
+        let (registered, _) = granted_by(
+            201,
+            &json!({
+                "client_id": "c1", "registration_access_token": "rat",
+                "registration_client_uri": uri,
+            }),
+        );
+
+        assert_eq!(registered.management.unwrap().uri.as_str(), uri);
+    }
+
+    #[test]
+    fn what_may_have_made_a_client_is_unknown() {
+        for (status, body) in [
+            (201, "<html>"),
+            (200, ""),
+            (201, "{}"),
+            (502, "<html>"),
+            (204, ""),
+        ] {
+            let answer = RawAnswer::new(status, body.as_bytes(), Timestamp::UNIX_EPOCH);
+            let outcome = RegistrationOutcome::of(&attempt(), &answer);
+            assert!(
+                matches!(outcome, RegistrationOutcome::Unknown(_)),
+                "{outcome:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_refusal_leads_to_the_setting_that_mends_it() {
+        let table = [
+            (401, "", "bff mint-iat"),
+            (400, r#"{"error":"access_denied"}"#, "DCR_IAT"),
+            (403, "", "DCR_IAT"),
+            (
+                400,
+                r#"{"error":"invalid_redirect_uri"}"#,
+                "DCR_REDIRECT_URIS",
+            ),
+            (400, r#"{"error":"invalid_scope"}"#, "policy.allowed_scopes"),
+            (
+                400,
+                r#"{"error":"invalid_client_metadata","error_description":"Invalid claim: 'scope'"}"#,
+                "DCR_SCOPE",
+            ),
+            (
+                400,
+                r#"{"error":"invalid_client_metadata","error_description":"jwks_uri unreachable"}"#,
+                "DCR_JWKS=value",
+            ),
+            (
+                400,
+                r#"{"error":"invalid_client_metadata"}"#,
+                "DCR_GRANT_TYPES",
+            ),
+            (
+                400,
+                r#"{"error":"invalid_software_statement"}"#,
+                "DCR_SOFTWARE_STATEMENT",
+            ),
+            (307, "", "DCR_REGISTRATION_ENDPOINT"),
+            (404, "<html>", "DCR_REGISTRATION_ENDPOINT"),
+        ];
+
+        for (status, body, word) in table {
+            let answer = RawAnswer::new(status, body.as_bytes(), Timestamp::UNIX_EPOCH);
+            let RegistrationOutcome::Refused(refused) =
+                RegistrationOutcome::of(&attempt(), &answer)
+            else {
+                panic!("{status} {body}")
+            };
+            assert!(
+                refused.hint().contains(word),
+                "{refused}: {}",
+                refused.hint()
+            );
+        }
+    }
+
+    fn granted_by(status: u16, body: &Value) -> (Registered, Vec<Difference>) {
+        match RegistrationOutcome::of(&attempt(), &answer(status, body)) {
+            RegistrationOutcome::Granted {
+                registered,
+                differences,
+            } => (registered, differences),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn answer(status: u16, body: &Value) -> RawAnswer {
+        RawAnswer::new(status, body.to_string().as_bytes(), Timestamp::UNIX_EPOCH)
+    }
+
+    fn attempt() -> Attempt {
+        let Value::Object(asked) = json!({
+            "scope": "openid profile", "redirect_uris": ["https://a/cb", "https://b/cb"],
+            "grant_types": ["authorization_code"],
+        }) else {
+            unreachable!()
+        };
+        Attempt {
+            issuer: "https://idp.example".to_owned(),
+            endpoint: "https://idp.example/register".to_owned(),
+            asked: ClientMetadata(asked),
+            token: None,
+            started_at: Timestamp::UNIX_EPOCH,
+            answer: None,
+        }
+    }
+}

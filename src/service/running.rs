@@ -1,0 +1,184 @@
+//! Starting, running and stopping.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+use super::service_error::ServiceError;
+use crate::app::{App, Backoff, Bootstrap, Panicked};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http;
+use crate::registrar::{BootstrapError, Registrar};
+use crate::rotator::Rotator;
+
+/// A service that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// What its tasks share.
+    pub app: Arc<App>,
+    /// Where the public listener is.
+    pub address: SocketAddr,
+    /// Where the listener of `/admin` is, if it has one of its own.
+    pub admin_address: Option<SocketAddr>,
+    /// Rotates the keys.
+    pub rotator: Arc<Rotator>,
+    registrar: Option<Arc<Registrar>>,
+}
+
+/// Opens the store, loads the keys, and serves them: the IdP has not been called yet.
+///
+/// # Errors
+///
+/// [`ServiceError`].
+pub async fn start(config: Config, clock: Clock) -> Result<Running, ServiceError> {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "bff starts");
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    // It holds the whole configuration, and would make every future around it as large.
+    let app = Arc::new(Box::pin(App::open(config, clock)).await?);
+    let idp = app.config.idp.clone().filter(|_| app.config.dcr.enabled);
+    let registrar = match idp {
+        Some(idp) => Some(Arc::new(Registrar::new(Arc::clone(&app), idp)?)),
+        None => None,
+    };
+    let listen = &app.config.listen;
+    let (public, address) = bind("BFF_LISTEN", listen.listen).await?;
+    let operator = match listen.admin_listen {
+        Some(address) => Some(bind("BFF_ADMIN_LISTEN", address).await?),
+        None => None,
+    };
+    let rotator = Arc::new(Rotator::new(Arc::clone(&app), registrar.clone()));
+    let parts = http::Parts {
+        app: Arc::clone(&app),
+        registrar: registrar.clone(),
+        rotator: Arc::clone(&rotator),
+    };
+    let router = http::router(&parts, operator.is_none());
+    listen_on("public listener", public, router, &app);
+    let mut admin_address = None;
+    if let Some((operator, address)) = operator {
+        listen_on("admin listener", operator, http::admin_router(&parts), &app);
+        admin_address = Some(address);
+    }
+    app.serving().await?;
+    app.show_locally().await;
+    let task = Arc::clone(&rotator);
+    app.supervision
+        .spawn("rotator", move || Arc::clone(&task).run());
+    let state = app.ledger.state();
+    let kid = state.ring().map(|ring| ring.current().jwk.kid.as_str());
+    tracing::info!(
+        address = %address,
+        key.kid = kid,
+        "Serving the JWK Set at http://{address}/.well-known/jwks.json"
+    );
+    Ok(Running {
+        app,
+        address,
+        admin_address,
+        rotator,
+        registrar,
+    })
+}
+
+impl Running {
+    /// Registers and proves the key; returns when that is done, or has failed for good.
+    ///
+    /// With `ALLOW_BOOTSTRAP_FAILURE` what is transient is tried for as long as it takes. The work
+    /// goes on to a safe point even if this future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The failure, which the log has told if the service goes on.
+    pub async fn bootstrap(&self) -> Result<(), ServiceError> {
+        let Some(registrar) = self.registrar.clone() else {
+            tracing::info!("Registration is off (DCR_ENABLED): only the keys are served");
+            return Ok(());
+        };
+        loop {
+            let (app, registrar) = (Arc::clone(&self.app), Arc::clone(&registrar));
+            let work = async move { keep_trying(&app, &registrar).await };
+            if let Ok(ended) = self.app.shutdown.see_through(work).await {
+                return ended;
+            }
+            let error = BootstrapError::from(Panicked);
+            self.app.condition.set_bootstrap(Bootstrap::Failed {
+                error: error.chain(),
+                hint: error.hint(),
+                transient: self.app.config.dcr.allow_failure,
+            });
+            let error = ServiceError::from(error);
+            if !self.app.config.dcr.allow_failure {
+                return Err(error);
+            }
+            error.log();
+            if !Backoff::endless(&self.app.shutdown).pause(None).await {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Stops: lets requests at hand finish, for [`Shutdown::GRACE`] at most or until `impatience`
+    /// completes. Says whether all of them did.
+    ///
+    /// [`Shutdown::GRACE`]: crate::app::Shutdown::GRACE
+    pub async fn stop(self, impatience: impl Future<Output = ()>) -> bool {
+        self.app.shutdown.finish(impatience).await
+    }
+}
+
+async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), ServiceError> {
+    let dcr = &app.config.dcr;
+    let mut pause = Backoff::endless(&app.shutdown);
+    loop {
+        let backoff = Backoff::until(dcr.bootstrap_timeout, &app.shutdown);
+        let error = match registrar.bootstrap(backoff).await {
+            Ok(()) => {
+                tracing::info!("Ready");
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let again = error.is_transient();
+        let error = ServiceError::from(error);
+        if !dcr.allow_failure {
+            return Err(error);
+        }
+        error.log();
+        if !again {
+            tracing::warn!(
+                "Going on without a usable registration (ALLOW_BOOTSTRAP_FAILURE): the keys are \
+                 served, and nothing is tried until a restart or `bff register`"
+            );
+            return Err(error);
+        }
+        if !pause.pause(None).await {
+            return Err(error);
+        }
+    }
+}
+
+fn listen_on(name: &'static str, listener: TcpListener, router: Router, app: &App) {
+    let (listener, stop) = (Arc::new(listener), app.shutdown.clone());
+    app.supervision.spawn(name, move || {
+        http::serve(Arc::clone(&listener), router.clone(), stop.clone())
+    });
+}
+
+async fn bind(
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), ServiceError> {
+    let failed = |source| ServiceError::Listen {
+        setting,
+        address,
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}

@@ -1,0 +1,78 @@
+//! Why the service does not run.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::app::{Class, OpenAppError, UpdateError, chain};
+use crate::registrar::BootstrapError;
+use crate::state::RingRefusal;
+use crate::store::CommitError;
+
+/// Why the service does not start, or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// There is no usable registration.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// The state could not be changed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The setting that names it.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Keys or state cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenAppError),
+    /// The state refuses what a start has to note.
+    #[error(transparent)]
+    Refused(RingRefusal),
+}
+
+impl From<UpdateError<RingRefusal>> for ServiceError {
+    fn from(error: UpdateError<RingRefusal>) -> Self {
+        match error {
+            UpdateError::Commit(error) => Self::Commit(error),
+            UpdateError::Refused(refusal) => Self::Refused(refusal),
+        }
+    }
+}
+
+impl ServiceError {
+    /// Who has to act.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Bootstrap(error) => error.class(),
+            Self::Open(OpenAppError::Keys(error)) if error.is_configuration() => {
+                Class::Configuration
+            }
+            _ => Class::Failure,
+        }
+    }
+
+    /// What an operator can do now.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Bootstrap(error) => error.hint().to_owned(),
+            Self::Commit(error) => error.hint().to_owned(),
+            Self::Listen { setting, .. } => {
+                format!("choose another address in {setting}, or stop what listens there already")
+            }
+            Self::Open(error) => error.hint().to_owned(),
+            Self::Refused(_) => "restore BFF_STATE_DIR and BFF_KEYS_DIR from one backup".to_owned(),
+        }
+    }
+
+    /// Tells it in the log, as one event.
+    pub fn log(&self) {
+        let hint = self.hint();
+        tracing::error!("{}; hint: {hint}", chain(self));
+    }
+}

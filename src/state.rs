@@ -1,0 +1,21 @@
+//! All that must survive a restart except the private keys: one document, and one method for each
+//! change of it. Pure.
+//!
+//! A transition returns what happened, or why it did not, and writes its own journal entry. The
+//! document can be changed in no other way: its members are private.
+
+mod client_transitions;
+mod document;
+mod journal;
+mod known_idp;
+mod projections;
+mod ring_transitions;
+
+pub use client_transitions::{Adoption, ClientRefusal, UpdateSeen};
+pub use document::{
+    Claim, Gone, IntendedKey, OrderRecord, RatMarker, RefusedRegistration, Rev, State,
+};
+pub use journal::{Entry, Event, Journal};
+pub use known_idp::KnownIdp;
+pub use projections::{Projection, Projections};
+pub use ring_transitions::RingRefusal;

@@ -1,0 +1,398 @@
+//! Changes of the registration.
+
+use jiff::Timestamp;
+
+use super::document::{Gone, State};
+use super::journal::Event;
+use super::known_idp::KnownIdp;
+use crate::oauth::{ClientInformation, ClientMetadata, Management, ServerMetadata};
+use crate::registration::{
+    Attempt, MintedIat, RawAnswer, Registered, TokenFingerprint, Unmanageable,
+};
+use crate::secret::Secret;
+
+/// Why the registration is as it was.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ClientRefusal {
+    /// No registration is waiting for its outcome.
+    #[error("no registration is waiting for its outcome")]
+    NoAttempt,
+    /// There is no client.
+    #[error("no client is registered")]
+    NoClient,
+    /// No such client is left to be deleted.
+    #[error("client `{0}` is not among those that are left to be deleted")]
+    NoOrphan(String),
+    /// Another client took its place meanwhile.
+    #[error("client `{expected}` was expected, and the state names `{found}`")]
+    OtherClient {
+        /// The client that the change was meant for.
+        expected: String,
+        /// The client in its place.
+        found: String,
+    },
+}
+
+/// How a client came to be ours.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Adoption {
+    /// It was found by the identifier that was asked for, and our key.
+    Found,
+    /// It was registered.
+    Registered,
+}
+
+/// What a read showed of an update whose answer said nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UpdateSeen {
+    /// The update was made.
+    Made,
+    /// The IdP answered with success, and changed nothing.
+    Ignored,
+    /// The update was not made.
+    NotMade,
+}
+
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "each is refused with a `ClientRefusal` that says why, and changes nothing then"
+)]
+impl State {
+    /// Stores the intention to register. An earlier attempt, given up for a new token, goes into
+    /// the journal: its client may exist.
+    pub fn intend(&mut self, attempt: Attempt, now: Timestamp) {
+        if let Some(abandoned) = self.attempt.replace(attempt) {
+            let wished = abandoned.asked.text("client_id");
+            let detail = format!(
+                "the registration of {} at {} was given up for a new token; its client may exist",
+                abandoned.started_at, abandoned.issuer
+            );
+            self.journal
+                .add(now, Event::AttemptAbandoned, wished, detail);
+        }
+    }
+
+    /// Stores the answer to the attempt before anybody reads it.
+    pub fn received(&mut self, answer: RawAnswer) -> Result<(), ClientRefusal> {
+        let attempt = self.attempt.as_mut().ok_or(ClientRefusal::NoAttempt)?;
+        attempt.answer = Some(answer);
+        Ok(())
+    }
+
+    /// Notes that the attempt never left this host.
+    pub fn not_sent(&mut self) -> Result<(), ClientRefusal> {
+        self.attempt
+            .take()
+            .map(drop)
+            .ok_or(ClientRefusal::NoAttempt)
+    }
+
+    /// Makes `client` the one we are. Returns the client that it replaces, which is left to be
+    /// deleted.
+    pub fn adopt(
+        &mut self,
+        client: Registered,
+        token: Option<TokenFingerprint>,
+        how: Adoption,
+        now: Timestamp,
+    ) -> Option<String> {
+        self.attempt = None;
+        self.minted = None;
+        self.gone = None;
+        if let Some(token) = token
+            && !self.spent.contains(&token)
+        {
+            self.spent.push(token);
+        }
+        let (event, text) = match how {
+            Adoption::Found => (Event::ClientFound, "found by its identifier and our key"),
+            Adoption::Registered => (Event::Registered, "registered"),
+        };
+        let detail = format!("{text} at {}", client.issuer);
+        self.journal
+            .add(now, event, Some(&client.client_id), detail);
+        let replaced = self.registration.take();
+        let replaced = replaced.filter(|replaced| replaced.client_id != client.client_id);
+        self.registration = Some(client);
+        self.project(now);
+        replaced.map(|replaced| {
+            let client_id = replaced.client_id.clone();
+            self.orphans.push(replaced.orphaned(now));
+            client_id
+        })
+    }
+
+    /// Notes that the attempt was refused: it made no client. `with_token` says whether the
+    /// reason was the token, which a minted one does not survive.
+    pub fn refused(
+        &mut self,
+        refusal: &str,
+        with_token: bool,
+        now: Timestamp,
+    ) -> Result<(), ClientRefusal> {
+        let attempt = self.attempt.take().ok_or(ClientRefusal::NoAttempt)?;
+        if with_token {
+            self.minted = None;
+        }
+        let detail = format!("{} refused: {refusal}", attempt.issuer);
+        self.journal.add(now, Event::Refused, None, detail);
+        Ok(())
+    }
+
+    /// Notes that the attempt made a client which cannot authenticate with a key; it is left to
+    /// be deleted.
+    pub fn unusable(
+        &mut self,
+        client: Registered,
+        granted: &str,
+        now: Timestamp,
+    ) -> Result<(), ClientRefusal> {
+        self.attempt.take().ok_or(ClientRefusal::NoAttempt)?;
+        self.minted = None;
+        let detail = format!("registered with {granted}, of no use to us");
+        let client_id = Some(client.client_id.as_str());
+        self.journal.add(now, Event::Orphaned, client_id, detail);
+        self.orphans.push(client.orphaned(now));
+        Ok(())
+    }
+
+    /// Notes that nobody knows what came of the attempt. A minted token went with it, and may be
+    /// used up.
+    pub fn outcome_unknown(&mut self, what: &str, now: Timestamp) -> Result<(), ClientRefusal> {
+        let attempt = self.attempt.as_ref().ok_or(ClientRefusal::NoAttempt)?;
+        let detail = format!("no usable answer from {}: {what}", attempt.endpoint);
+        let wished = attempt.asked.text("client_id");
+        self.journal.add(now, Event::OutcomeUnknown, wished, detail);
+        self.minted = None;
+        Ok(())
+    }
+
+    /// Keeps an initial access token that was minted, until it is spent.
+    pub fn mint(&mut self, token: Secret, now: Timestamp) {
+        self.minted = Some(MintedIat { token, at: now });
+        let detail = "minted with BOOTSTRAP_ADMIN_TOKEN".to_owned();
+        self.journal.add(now, Event::TokenMinted, None, detail);
+    }
+
+    /// Notes an update that is about to be sent, and what the IdP had before it, where it was
+    /// asked.
+    pub fn intend_update(
+        &mut self,
+        client_id: &str,
+        intended: ClientMetadata,
+        read: Option<ClientMetadata>,
+    ) -> Result<(), ClientRefusal> {
+        let client = self.client(client_id)?;
+        client.unconfirmed = Some(intended);
+        if let Some(read) = read {
+            client.granted = read;
+        }
+        Ok(())
+    }
+
+    /// Notes that an update was not made.
+    pub fn update_not_made(&mut self, client_id: &str) -> Result<(), ClientRefusal> {
+        self.client(client_id)?.unconfirmed = None;
+        Ok(())
+    }
+
+    /// Stores what the answer to an update brought, the token with the rest. `detail` says what
+    /// was changed.
+    pub fn updated(
+        &mut self,
+        information: &ClientInformation,
+        sent: ClientMetadata,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<(), ClientRefusal> {
+        let client = self.client(&information.client_id)?;
+        client.renew(information);
+        client.granted = information.metadata.clone();
+        client.sent = sent;
+        client.unconfirmed = None;
+        client.unmanageable = None;
+        let client_id = Some(information.client_id.as_str());
+        self.journal
+            .add(now, Event::Updated, client_id, detail.to_owned());
+        self.project(now);
+        Ok(())
+    }
+
+    /// Notes what a read showed of an update whose answer said nothing.
+    pub fn update_seen(
+        &mut self,
+        client_id: &str,
+        sent: ClientMetadata,
+        read: ClientMetadata,
+        seen: UpdateSeen,
+        now: Timestamp,
+    ) -> Result<(), ClientRefusal> {
+        let client = self.client(client_id)?;
+        client.unconfirmed = None;
+        let detail = match seen {
+            UpdateSeen::Made => "seen to be made",
+            UpdateSeen::Ignored => "answered with success, and nothing has changed",
+            UpdateSeen::NotMade => return Ok(()),
+        };
+        client.sent = sent;
+        client.granted = read;
+        client.unmanageable = None;
+        self.journal
+            .add(now, Event::Updated, Some(client_id), detail.to_owned());
+        self.project(now);
+        Ok(())
+    }
+
+    /// Notes an update that the IdP answered with success, and that it does not show.
+    pub fn update_believed(
+        &mut self,
+        client_id: &str,
+        sent: ClientMetadata,
+        now: Timestamp,
+    ) -> Result<(), ClientRefusal> {
+        let client = self.client(client_id)?;
+        client.unconfirmed = None;
+        client.sent = sent;
+        self.project(now);
+        Ok(())
+    }
+
+    /// Stores the registration access token that a read brought.
+    pub fn renewed(&mut self, information: &ClientInformation) -> Result<(), ClientRefusal> {
+        self.client(&information.client_id)?.renew(information);
+        Ok(())
+    }
+
+    /// Stores a registration access token that the IdP's administrator had renewed.
+    pub fn renewed_by_administrator(
+        &mut self,
+        client_id: &str,
+        management: Management,
+        now: Timestamp,
+    ) -> Result<(), ClientRefusal> {
+        let client = self.client(client_id)?;
+        client.management = Some(management);
+        client.unmanageable = None;
+        let detail = "renewed with BOOTSTRAP_ADMIN_TOKEN".to_owned();
+        self.journal
+            .add(now, Event::TokenRenewed, Some(client_id), detail);
+        Ok(())
+    }
+
+    /// Notes that the IdP does not let the client be changed from here; the token is kept. An
+    /// update that is `declined` is not asked for again.
+    pub fn unmanageable(
+        &mut self,
+        reason: &str,
+        declined: Option<ClientMetadata>,
+        now: Timestamp,
+    ) -> Result<(), ClientRefusal> {
+        let client = self.registration.as_mut().ok_or(ClientRefusal::NoClient)?;
+        // An update that may have been made is still to be found out about.
+        if declined.is_some() {
+            client.unconfirmed = None;
+        }
+        let before = client.unmanageable.take();
+        let since = before.as_ref().map_or(now, |before| before.since);
+        client.unmanageable = Some(Unmanageable { since, declined });
+        if before.is_none() {
+            let client_id = Some(client.client_id.as_str());
+            self.journal
+                .add(now, Event::Unmanageable, client_id, reason.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Notes that the IdP accepts neither the key nor the token of the client.
+    pub fn lose(&mut self, client_id: &str, now: Timestamp) -> Result<(), ClientRefusal> {
+        self.client(client_id)?;
+        self.gone = Some(Gone {
+            client_id: client_id.to_owned(),
+            since: now,
+        });
+        let detail = "neither its key nor its token is accepted".to_owned();
+        self.journal
+            .add(now, Event::ClientGone, Some(client_id), detail);
+        Ok(())
+    }
+
+    /// Notes that the IdP accepts the client after all.
+    pub fn found_again(&mut self, client_id: &str) -> Result<(), ClientRefusal> {
+        self.client(client_id)?;
+        self.gone = None;
+        Ok(())
+    }
+
+    /// Notes that the client was deleted, to be registered anew.
+    pub fn deleted(&mut self, client_id: &str, now: Timestamp) -> Result<(), ClientRefusal> {
+        self.client(client_id)?;
+        self.registration = None;
+        self.gone = None;
+        let detail = "deleted to be registered anew".to_owned();
+        self.journal
+            .add(now, Event::Deleted, Some(client_id), detail);
+        self.project(now);
+        Ok(())
+    }
+
+    /// Notes that a client which nothing of ours uses is deleted.
+    pub fn orphan_deleted(&mut self, client_id: &str, now: Timestamp) -> Result<(), ClientRefusal> {
+        let before = self.orphans.len();
+        self.orphans.retain(|orphan| orphan.client_id != client_id);
+        if self.orphans.len() == before {
+            return Err(ClientRefusal::NoOrphan(client_id.to_owned()));
+        }
+        let detail = "not used any more".to_owned();
+        self.journal
+            .add(now, Event::Deleted, Some(client_id), detail);
+        Ok(())
+    }
+
+    /// Notes that a client which nothing of ours uses cannot be deleted from here. It stays on
+    /// the list, and is not asked for again.
+    pub fn orphan_stays(
+        &mut self,
+        client_id: &str,
+        what: &str,
+        now: Timestamp,
+    ) -> Result<(), ClientRefusal> {
+        let mut orphans = self.orphans.iter_mut();
+        let orphan = orphans
+            .find(|orphan| orphan.client_id == client_id)
+            .ok_or_else(|| ClientRefusal::NoOrphan(client_id.to_owned()))?;
+        orphan.management = None;
+        let detail = format!("could not be deleted: {what}");
+        self.journal
+            .add(now, Event::Orphaned, Some(client_id), detail);
+        Ok(())
+    }
+
+    /// Remembers the metadata of the IdP with this issuer.
+    pub fn learn_metadata(&mut self, issuer: &str, metadata: ServerMetadata) {
+        self.known_idp(issuer).metadata = Some(metadata);
+    }
+
+    /// Remembers which `aud` the IdP with this issuer accepts.
+    pub fn learn_audience(&mut self, issuer: &str, audience: &str) {
+        self.known_idp(issuer).audience = Some(audience.to_owned());
+    }
+
+    fn known_idp(&mut self, issuer: &str) -> &mut KnownIdp {
+        let known = self.idp.take().filter(|known| known.issuer == issuer);
+        self.idp.insert(known.unwrap_or_else(|| KnownIdp {
+            issuer: issuer.to_owned(),
+            ..KnownIdp::default()
+        }))
+    }
+
+    fn client(&mut self, client_id: &str) -> Result<&mut Registered, ClientRefusal> {
+        let client = self.registration.as_mut().ok_or(ClientRefusal::NoClient)?;
+        if client.client_id == client_id {
+            return Ok(client);
+        }
+        Err(ClientRefusal::OtherClient {
+            expected: client_id.to_owned(),
+            found: client.client_id.clone(),
+        })
+    }
+}

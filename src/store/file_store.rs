@@ -1,0 +1,331 @@
+//! A store in two directories of one host.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::bad_document::BadDocument;
+use super::encoding::{decode, encode};
+use super::place::Place;
+use super::store_error::{CommitError, KeyStoreError, LoadError};
+use super::store_trait::{Loaded, Store};
+use crate::disk::{self, Disk, PRIVATE, ReplaceError};
+use crate::jose::Kid;
+use crate::secret::Secret;
+use crate::state::{Rev, State};
+
+/// Keeps `state.json`, the revision before it, and a PEM file for each key.
+///
+/// It relies on being alone: whoever opens it for writing holds the lock of its directory.
+#[derive(Debug)]
+pub struct FileStore {
+    disk: Arc<dyn Disk>,
+    keys: PathBuf,
+    state: PathBuf,
+}
+
+const CURRENT: &str = "state.json";
+const PREVIOUS: &str = "state.previous.json";
+
+/// The hint of every failed write.
+const WRITABLE: &str = "let the user that runs bff write to BFF_STATE_DIR and BFF_KEYS_DIR, and \
+                        see that the disk is neither full nor mounted read-only";
+
+/// The hint where the document cannot be read.
+const READABLE: &str = "let the user that runs bff read it; BFF_STATE_DIR (default BFF_KEYS_DIR) \
+                        names the directory";
+
+const BOTH_BAD: &str = "nothing was changed: restore the state directory (BFF_STATE_DIR) from a \
+                        backup, or move both documents away to start with the keys alone";
+
+const KEY_READABLE: &str = "let the user that runs bff read it (BFF_KEYS_DIR)";
+
+const KEY_MISSING: &str = "restore the file from a backup of BFF_KEYS_DIR; without it, the \
+                           registered client cannot authenticate";
+
+/// A document with the bytes it was read from.
+struct Document {
+    text: Vec<u8>,
+    state: State,
+    rev: Rev,
+}
+
+impl FileStore {
+    /// The store in these directories, which exist.
+    pub fn new(disk: Arc<dyn Disk>, keys: &Path, state: &Path) -> Self {
+        Self {
+            disk,
+            keys: keys.to_path_buf(),
+            state: state.to_path_buf(),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<Result<Document, BadDocument>, LoadError> {
+        let path = self.state.join(name);
+        let place = || Place::file(&path);
+        match self.disk.read(&path) {
+            Ok(text) => match decode(&text) {
+                Ok((state, rev)) => Ok(Ok(Document { text, state, rev })),
+                Err(BadDocument::Version(version)) => Err(LoadError::NewerVersion {
+                    place: place(),
+                    version,
+                }),
+                Err(bad) => Ok(Err(bad)),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(BadDocument::Missing)),
+            Err(source) => Err(LoadError::Unreadable {
+                place: place(),
+                source,
+                hint: READABLE,
+            }),
+        }
+    }
+
+    /// The newest document that can be used, and what is wrong with a newer one; `None` where
+    /// there is none yet.
+    fn newest(&self) -> Result<(Option<Document>, Option<BadDocument>), LoadError> {
+        let current = match self.read(CURRENT)? {
+            Ok(document) => return Ok((Some(document), None)),
+            Err(bad) => bad,
+        };
+        match (current, self.read(PREVIOUS)?) {
+            (BadDocument::Missing, Err(BadDocument::Missing)) => Ok((None, None)),
+            (current, Ok(document)) => Ok((Some(document), Some(current))),
+            (current, Err(previous)) => Err(LoadError::BothBad {
+                place: Place::file(&self.state.join(CURRENT)),
+                current,
+                previous,
+                hint: BOTH_BAD,
+            }),
+        }
+    }
+
+    fn replace(&self, path: &Path, contents: &[u8]) -> Result<(), ReplaceError> {
+        disk::replace(self.disk.as_ref(), path, contents, PRIVATE)
+    }
+
+    fn create_key(&self, path: &Path, pem: &Secret) -> Result<(), KeyStoreError> {
+        let pem = pem.expose().as_bytes();
+        let place = Place::file(path);
+        let unwritable = |place, source| KeyStoreError::Unwritable {
+            place,
+            source,
+            hint: WRITABLE,
+        };
+        match disk::create(self.disk.as_ref(), path, pem, PRIVATE) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match self.disk.read(path) {
+                    Ok(text) if text == pem => match disk::settle(self.disk.as_ref(), path) {
+                        Err(source) if !disk::is_not_ours(&source) => {
+                            Err(unwritable(place, source))
+                        }
+                        _ => Ok(()),
+                    },
+                    Ok(_) => Err(KeyStoreError::Exists { place }),
+                    Err(source) => Err(KeyStoreError::Unreadable {
+                        place,
+                        source,
+                        hint: KEY_READABLE,
+                    }),
+                }
+            }
+            Err(source) => Err(unwritable(place, source)),
+        }
+    }
+}
+
+impl Store for FileStore {
+    fn load(&self) -> Result<Loaded, LoadError> {
+        let (document, fell_back) = self.newest()?;
+        let (state, rev) = document
+            .map(|document| (document.state, document.rev))
+            .unwrap_or_default();
+        Ok(Loaded {
+            state,
+            rev,
+            fell_back,
+        })
+    }
+
+    fn commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError> {
+        let path = self.state.join(CURRENT);
+        let not_committed = |source| CommitError::NotCommitted {
+            place: Place::file(&path),
+            source,
+            hint: WRITABLE,
+        };
+        let (document, fell_back) = self.newest().map_err(|error| match error {
+            LoadError::Unreadable { source, .. } => not_committed(source),
+            other => not_committed(io::Error::other(other)),
+        })?;
+        let found = document.as_ref().map(|found| found.rev).unwrap_or_default();
+        if found != base {
+            return Err(CommitError::Conflict { base, found });
+        }
+        let rev = base.next();
+        let text = encode(state, rev).map_err(|error| not_committed(io::Error::other(error)))?;
+        // A document that could not be read is no revision to go back to.
+        if let (Some(document), None) = (document, fell_back) {
+            self.replace(&self.state.join(PREVIOUS), &document.text)
+                .map_err(|error| not_committed(error.into_io()))?;
+        }
+        match self.replace(&path, &text) {
+            Ok(()) => Ok(rev),
+            Err(ReplaceError::Before(source)) => Err(not_committed(source)),
+            Err(ReplaceError::Unclear(source)) => Err(CommitError::Unknown {
+                place: Place::file(&path),
+                source,
+                hint: WRITABLE,
+            }),
+        }
+    }
+
+    fn watch(&self, seen: Rev) -> Result<Option<Rev>, LoadError> {
+        let (document, _) = self.newest()?;
+        let rev = document.map(|document| document.rev).unwrap_or_default();
+        Ok((rev > seen).then_some(rev))
+    }
+
+    fn read_key(&self, kid: &Kid) -> Result<Secret, KeyStoreError> {
+        let name = file_name(kid);
+        let path = self.keys.join(&name);
+        let mut found = self.disk.read(&path);
+        if is_missing(&found) {
+            found = self.disk.read(&self.state.join(&name));
+        }
+        let place = Place::file(&path);
+        match found {
+            Ok(text) => Ok(Secret::new(String::from_utf8_lossy(&text))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(KeyStoreError::Missing {
+                place,
+                hint: KEY_MISSING,
+            }),
+            Err(source) => Err(KeyStoreError::Unreadable {
+                place,
+                source,
+                hint: KEY_READABLE,
+            }),
+        }
+    }
+
+    fn write_key(&self, kid: &Kid, pem: &Secret) -> Result<(), KeyStoreError> {
+        let name = file_name(kid);
+        match self.create_key(&self.keys.join(&name), pem) {
+            // Keys that are mounted read-only: new ones lie beside the state.
+            Err(KeyStoreError::Unwritable { source, .. })
+                if self.keys != self.state && is_read_only(&source) =>
+            {
+                self.create_key(&self.state.join(&name), pem)
+            }
+            result => result,
+        }
+    }
+}
+
+fn file_name(kid: &Kid) -> String {
+    format!("{}.pem", kid.file_stem())
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+    )
+}
+
+fn is_missing(result: &io::Result<Vec<u8>>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::disk::HostDisk;
+
+    #[test]
+    fn a_commit_on_an_old_revision_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let first = store.commit(&State::default(), Rev::default()).unwrap();
+        store.commit(&State::default(), first).unwrap();
+
+        let error = store.commit(&State::default(), first).unwrap_err();
+
+        assert!(matches!(error, CommitError::Conflict { .. }), "{error}");
+        assert_eq!(store.load().unwrap().rev, first.next());
+    }
+
+    #[test]
+    fn a_damaged_document_gives_way_to_the_revision_before_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let first = store.commit(&State::default(), Rev::default()).unwrap();
+        let second = store.commit(&State::default(), first).unwrap();
+        fs::write(directory.path().join(CURRENT), "").unwrap();
+
+        let loaded = store.load().unwrap();
+        assert_eq!(loaded.rev, first);
+        assert!(loaded.fell_back.is_some());
+
+        assert_eq!(store.commit(&loaded.state, loaded.rev).unwrap(), second);
+        assert!(store.load().unwrap().fell_back.is_none());
+    }
+
+    #[test]
+    fn two_damaged_documents_stop_everything_and_are_left_as_they_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        for name in [CURRENT, PREVIOUS] {
+            fs::write(directory.path().join(name), "{").unwrap();
+        }
+
+        assert!(matches!(store.load(), Err(LoadError::BothBad { .. })));
+        assert!(store.commit(&State::default(), Rev::default()).is_err());
+
+        for name in [CURRENT, PREVIOUS] {
+            assert_eq!(fs::read(directory.path().join(name)).unwrap(), b"{");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_for_the_owner_alone_and_nothing_is_left_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let kid: Kid = "k1".parse().unwrap();
+
+        store.commit(&State::default(), Rev::default()).unwrap();
+        store.write_key(&kid, &Secret::new("pem")).unwrap();
+
+        let mut names = Vec::new();
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            names.push(entry.file_name().into_string().unwrap());
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{entry:?}");
+        }
+        names.sort();
+        assert_eq!(names, ["k1.pem", CURRENT]);
+    }
+
+    #[test]
+    fn a_key_file_never_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let kid: Kid = "k1".parse().unwrap();
+        store.write_key(&kid, &Secret::new("one")).unwrap();
+
+        store.write_key(&kid, &Secret::new("one")).unwrap();
+        let error = store.write_key(&kid, &Secret::new("two")).unwrap_err();
+
+        assert!(matches!(error, KeyStoreError::Exists { .. }), "{error}");
+        assert_eq!(store.read_key(&kid).unwrap().expose(), "one");
+    }
+
+    fn open(directory: &Path) -> FileStore {
+        FileStore::new(Arc::new(HostDisk), directory, directory)
+    }
+}

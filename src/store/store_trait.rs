@@ -1,0 +1,63 @@
+//! What every store promises; `tests/store_conformance` holds each of them to it.
+
+use std::fmt;
+
+use super::bad_document::BadDocument;
+use super::store_error::{CommitError, KeyStoreError, LoadError};
+use crate::jose::Kid;
+use crate::secret::Secret;
+use crate::state::{Rev, State};
+
+/// Keeps one [`State`] and the private keys that it names.
+///
+/// All calls block: make them from a thread that may.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// The state and its revision; an empty state at revision 0 where there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]; nothing has been changed then.
+    fn load(&self) -> Result<Loaded, LoadError>;
+
+    /// Replaces the state of revision `base`, and returns once the new one would survive a loss of
+    /// power.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`] says whether the new state may be in place.
+    fn commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError>;
+
+    /// The revision in place, if it is newer than `seen`. Asked at every tick, so that a change by
+    /// another process is noticed.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    fn watch(&self, seen: Rev) -> Result<Option<Rev>, LoadError>;
+
+    /// The PEM of a private key.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyStoreError`].
+    fn read_key(&self, kid: &Kid) -> Result<Secret, KeyStoreError>;
+
+    /// Keeps the PEM of a private key for good. Repeating it with the same PEM is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyStoreError`], also if another key is kept under this key ID.
+    fn write_key(&self, kid: &Kid, pem: &Secret) -> Result<(), KeyStoreError>;
+}
+
+/// What a store held.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The state.
+    pub state: State,
+    /// Its revision.
+    pub rev: Rev,
+    /// Why this is not the newest revision: the newest could not be read, and the one before it
+    /// took its place.
+    pub fell_back: Option<BadDocument>,
+}

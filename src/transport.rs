@@ -1,0 +1,10 @@
+//! HTTP as a client: one request, one answer, and the difference between "not sent" and "outcome
+//! unknown". The only module that sends requests.
+
+mod answer;
+mod http_client;
+mod send_error;
+
+pub use answer::Answer;
+pub use http_client::{ClientError, HttpClient, Method, Request};
+pub use send_error::SendError;

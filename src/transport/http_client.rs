@@ -1,0 +1,295 @@
+//! The client, and one request of it.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
+use reqwest::{RequestBuilder, Response, Url};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::answer::Answer;
+use super::send_error::SendError;
+use crate::secret::Secret;
+
+pub use reqwest::Method;
+
+/// Sends requests to one IdP: no redirects, no proxy, a new connection for each request.
+///
+/// A bearer token must not travel where a redirect or an environment variable sends it, and
+/// a connection that is used again can die between two requests, which would leave the fate
+/// of the second one open.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: reqwest::Client,
+}
+
+/// The client could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is not one certificate among the extra trust anchors.
+    #[error("the file of trust anchors holds no certificate")]
+    NoTrustAnchor,
+    /// The extra trust anchors are no certificates.
+    #[error("the file of trust anchors holds a certificate that cannot be read")]
+    TrustAnchors(#[source] reqwest::Error),
+    /// TLS could not be set up.
+    #[error("cannot set up TLS")]
+    Tls(#[source] reqwest::Error),
+}
+
+/// Longest time until a connection stands, with TLS.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest time for a request and its answer. Some IdPs fetch our JWK Set in between.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest body that is read, in bytes.
+const MAX_BODY: usize = 256 * 1024;
+
+impl HttpClient {
+    /// A client that trusts the system's roots, and the PEM certificates of `trust_anchors`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`].
+    pub fn new(trust_anchors: Option<&[u8]>) -> Result<Self, ClientError> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("bff/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT);
+        if let Some(pem) = trust_anchors {
+            let anchors =
+                reqwest::Certificate::from_pem_bundle(pem).map_err(ClientError::TrustAnchors)?;
+            if anchors.is_empty() {
+                return Err(ClientError::NoTrustAnchor);
+            }
+            builder = builder.tls_certs_merge(anchors);
+        }
+        let client = builder.build().map_err(ClientError::Tls)?;
+        Ok(Self { client })
+    }
+
+    /// A request to `url`, not yet sent. An address that is none is an error of
+    /// [`Request::send`].
+    pub fn request(&self, method: Method, url: &str) -> Request {
+        Request {
+            builder: self.client.request(method, url).header(ACCEPT, JSON),
+            client: self.client.clone(),
+            redacted: None,
+        }
+    }
+}
+
+/// A request in the making.
+#[derive(Debug)]
+pub struct Request {
+    client: reqwest::Client,
+    builder: RequestBuilder,
+    redacted: Option<Secret>,
+}
+
+const JSON: &str = "application/json";
+
+impl Request {
+    /// Sends `token` as `Authorization: Bearer` (RFC 6750 §2.1).
+    #[must_use]
+    pub fn bearer(self, token: &Secret) -> Self {
+        self.with(|builder| builder.bearer_auth(token.expose()))
+    }
+
+    /// Sends `body` as JSON.
+    #[must_use]
+    pub fn json(self, body: &Value) -> Self {
+        let body = body.to_string();
+        self.with(|builder| builder.header(CONTENT_TYPE, JSON).body(body))
+    }
+
+    /// Sends `parameters` as a form.
+    #[must_use]
+    pub fn form<'a>(self, parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
+        self.with(|builder| {
+            builder
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(body)
+        })
+    }
+
+    /// Removes `secret` from the answer: some servers repeat what they refuse.
+    #[must_use]
+    pub fn redacting(self, secret: Option<&Secret>) -> Self {
+        Self {
+            redacted: secret.cloned(),
+            ..self
+        }
+    }
+
+    /// Sends it once, and reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] says whether anybody may have seen it.
+    pub async fn send(self) -> Result<Answer, SendError> {
+        let request = self.builder.build().map_err(|error| not_sent("?", error))?;
+        let url = shown(request.url());
+        let response = self.client.execute(request).await.map_err(|error| {
+            if error.is_connect() || error.is_builder() {
+                not_sent(&url, error)
+            } else {
+                unknown(&url, innermost(&error.without_url()))
+            }
+        })?;
+        let status = response.status().as_u16();
+        let date = header(response.headers(), &reqwest::header::DATE)
+            .and_then(|date| jiff::fmt::rfc2822::parse(date).ok())
+            .map(|date| date.timestamp());
+        let retry_after = header(response.headers(), &reqwest::header::RETRY_AFTER)
+            .and_then(|seconds| seconds.parse().ok())
+            .map(Duration::from_secs);
+        let body = read(response)
+            .await
+            .map_err(|source| unknown(&url, source))?;
+        let mut body = String::from_utf8_lossy(&body).into_owned();
+        if let Some(secret) = self.redacted.filter(|secret| !secret.expose().is_empty()) {
+            body = body.replace(secret.expose(), "[REDACTED]");
+        }
+        Ok(Answer {
+            status,
+            date,
+            retry_after,
+            body: Secret::new(body),
+        })
+    }
+
+    fn with(self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
+        Self {
+            builder: change(self.builder),
+            ..self
+        }
+    }
+}
+
+fn not_sent(url: &str, error: reqwest::Error) -> SendError {
+    SendError::NotSent {
+        url: url.to_owned(),
+        source: innermost(&error.without_url()).into(),
+    }
+}
+
+/// The cause that all others only pass on.
+fn innermost(error: &dyn Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+fn unknown(url: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> SendError {
+    SendError::Unknown {
+        url: url.to_owned(),
+        source: source.into(),
+    }
+}
+
+/// A URL for a message: queries can hold what is nobody's business.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.to_string()
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(reqwest::Error::without_url)?
+    {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(format!("the body is longer than {MAX_BODY} bytes").into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refused_connection_is_known_not_to_have_been_seen() {
+        let url = {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            format!("http://{}/", listener.local_addr().unwrap())
+        };
+        let client = HttpClient::new(None).unwrap();
+
+        let error = client.request(Method::POST, &url).send().await.unwrap_err();
+
+        assert!(error.is_not_sent(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn whatever_happens_after_the_request_left_is_unknown() {
+        for answer in [
+            "",
+            "HTTP/1.1 201 Cr",
+            "HTTP/1.1 201 Created\r\ncontent-length: 9\r\n\r\n{\"cl",
+        ] {
+            let error = exchange(answer, None).await.unwrap_err();
+            assert!(!error.is_not_sent(), "{answer:?}: {error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_repeats_the_token_does_not_bring_it_into_a_log() {
+        let answer = "HTTP/1.1 400 Bad\r\ncontent-length: 15\r\n\r\nbad token iat-1";
+
+        let answer = exchange(answer, Some(&Secret::new("iat-1"))).await.unwrap();
+
+        assert_eq!(answer.body.expose(), "bad token [REDACTED]");
+    }
+
+    #[tokio::test]
+    async fn the_clock_of_the_idp_is_read() {
+        let answer = "HTTP/1.1 204 No\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
+
+        let answer = exchange(answer, None).await.unwrap();
+
+        assert_eq!(answer.date.unwrap().as_second(), 784_111_777);
+    }
+
+    async fn exchange(answer: &str, secret: Option<&Secret>) -> Result<Answer, SendError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let client = HttpClient::new(None).unwrap();
+        let request = client
+            .request(Method::POST, &url)
+            .json(&Value::Null)
+            .redacting(secret);
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        };
+        let (result, ()) = tokio::join!(request.send(), serve);
+        result
+    }
+}
