@@ -5,7 +5,8 @@ mod file_system;
 mod host_disk;
 
 pub use durable_write::{
-    ReplaceError, anchor, create, create_directory, is_not_ours, link, replace, settle, sweep,
+    ReplaceError, anchor, create_directory, create_exclusive, is_not_ours, link, replace_own,
+    settle, sweep,
 };
-pub use file_system::{Disk, DiskFile, Held, Lock, PRIVATE, PUBLIC};
+pub use file_system::{Disk, DiskFile, Held, Kind, Lock, PRIVATE, PUBLIC};
 pub use host_disk::HostDisk;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use openssl::rand::rand_bytes;
 
-use super::file_system::Disk;
+use super::file_system::{Disk, Kind};
 
 /// Ends the name of a file that is being written.
 const TEMPORARY: &str = ".bff-tmp";
@@ -28,18 +28,19 @@ impl ReplaceError {
     }
 }
 
-/// Replaces `path` by `contents` so that after a crash it is the old file or the new one, and
-/// after a return the new one.
+/// Replaces `path`, which is a file of ours or nothing, by `contents`, so that after a crash it is
+/// the old file or the new one, and after a return the new one.
 ///
 /// # Errors
 ///
-/// [`ReplaceError`] says what may be in place.
-pub fn replace(
+/// [`ReplaceError`] says what may be in place. Anything but a regular file is never replaced.
+pub fn replace_own(
     disk: &dyn Disk,
     path: &Path,
     contents: &[u8],
     mode: u32,
 ) -> Result<(), ReplaceError> {
+    own(disk, path, Kind::File).map_err(ReplaceError::Before)?;
     let temporary = temporary(path).map_err(ReplaceError::Before)?;
     // What cannot be removed now is swept at the next start.
     let tidy = || drop(disk.remove(&temporary));
@@ -57,32 +58,64 @@ pub fn replace(
         .map_err(ReplaceError::Unclear)
 }
 
-/// Creates `path` with `contents`, whole or not at all.
+/// Creates `path` with `contents`, whole or not at all. Of two that do so at once, one is refused.
 ///
 /// # Errors
 ///
-/// `AlreadyExists` if there is a file of that name.
-pub fn create(disk: &dyn Disk, path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
-    if disk.exists(path)? {
-        return Err(io::ErrorKind::AlreadyExists.into());
+/// `AlreadyExists` if anything has that name; nothing is changed then.
+pub fn create_exclusive(
+    disk: &dyn Disk,
+    path: &Path,
+    contents: &[u8],
+    mode: u32,
+) -> io::Result<()> {
+    let temporary = temporary(path)?;
+    let written = write_new(disk, &temporary, contents, mode);
+    let linked = written.and_then(|()| disk.hard_link(&temporary, path));
+    // What cannot be removed now is swept at the next start.
+    drop(disk.remove(&temporary));
+    match linked {
+        // Not every file system has hard links.
+        Err(error) if is_not_ours(&error) => create_in_place(disk, path, contents, mode)?,
+        result => result?,
     }
-    replace(disk, path, contents, mode).map_err(ReplaceError::into_io)
+    disk.sync_directory(directory(path))
 }
 
-/// Lets the symbolic link `path` lead to `target`; there is no moment without it.
+/// Creates `path` where there are no hard links: a crash can leave it unfinished.
+fn create_in_place(disk: &dyn Disk, path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = disk.create(path, mode)?;
+    let written = file.write(contents).and_then(|()| file.sync());
+    written.inspect_err(|_| drop(disk.remove(path)))
+}
+
+/// Lets `path`, which is a symbolic link of ours or nothing, lead to `target`; there is no moment
+/// without it.
 ///
 /// # Errors
 ///
-/// Any I/O error; the link then leads where it did before.
+/// Any I/O error; the link then leads where it did before. Anything but a link is never replaced.
 pub fn link(disk: &dyn Disk, path: &Path, target: &Path) -> io::Result<()> {
     if disk.read_link(path).is_ok_and(|there| there == target) {
         return Ok(());
     }
+    own(disk, path, Kind::Link)?;
     let temporary = temporary(path)?;
     disk.symlink(target, &temporary)?;
     disk.rename(&temporary, path)
         .inspect_err(|_| drop(disk.remove(&temporary)))?;
     disk.sync_directory(directory(path))
+}
+
+/// Refuses what is there and is not of the kind that we make.
+fn own(disk: &dyn Disk, path: &Path, kind: Kind) -> io::Result<()> {
+    match disk.kind(path)? {
+        Some(found) if found != kind => {
+            let what = "something else has that name, and is not replaced";
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, what))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes a file durable that another process has written, perhaps in its last moment.
@@ -146,7 +179,7 @@ pub fn is_not_ours(error: &io::Error) -> bool {
     )
 }
 
-/// Removes what an interrupted [`replace`] left behind, and says what that was.
+/// Removes what an interrupted write left behind, and says what that was.
 ///
 /// # Errors
 ///
@@ -185,4 +218,65 @@ fn write_new(disk: &dyn Disk, path: &Path, contents: &[u8], mode: u32) -> io::Re
     let mut file = disk.create(path, mode)?;
     file.write(contents)?;
     file.sync()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::thread;
+
+    use super::super::file_system::{PRIVATE, PUBLIC};
+    use super::super::host_disk::HostDisk;
+    use super::*;
+
+    #[test]
+    fn of_many_that_create_one_file_at_once_one_succeeds_and_its_contents_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+
+        let create = |name: u8| create_exclusive(&HostDisk, &path, &[name; 64], PRIVATE).is_ok();
+        let created: Vec<u8> = thread::scope(|scope| {
+            let tries: Vec<_> = (0..16)
+                .map(|name| (name, scope.spawn(move || create(name))))
+                .collect();
+            let succeeded = tries
+                .into_iter()
+                .filter_map(|(name, handle)| handle.join().unwrap().then_some(name));
+            succeeded.collect()
+        });
+
+        assert_eq!(created.len(), 1, "{created:?}");
+        assert_eq!(fs::read(&path).unwrap(), [created[0]; 64]);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_a_thing_of_our_own_kind_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, other) = (directory.path().join("file"), directory.path().join("link"));
+        fs::write(&file, "theirs").unwrap();
+        symlink(&file, &other).unwrap();
+
+        assert!(link(&HostDisk, &file, Path::new("target")).is_err());
+        assert!(replace_own(&HostDisk, &other, b"ours", PRIVATE).is_err());
+        assert!(replace_own(&HostDisk, directory.path(), b"ours", PRIVATE).is_err());
+        assert!(create_exclusive(&HostDisk, &other, b"ours", PRIVATE).is_err());
+
+        assert_eq!(fs::read_to_string(&file).unwrap(), "theirs");
+        assert_eq!(fs::read_link(&other).unwrap(), file);
+    }
+
+    #[test]
+    fn a_file_has_the_mode_that_was_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, mode) in [("private", PRIVATE), ("public", PUBLIC)] {
+            let path = directory.path().join(name);
+
+            replace_own(&HostDisk, &path, b"", mode).unwrap();
+
+            let found = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(found & 0o777, mode);
+        }
+    }
 }

@@ -39,12 +39,12 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Any I/O error.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
 
-    /// Whether there is anything at `path`.
+    /// What is at `path` itself, if anything is.
     ///
     /// # Errors
     ///
-    /// Any I/O error.
-    fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Any I/O error; that nothing is there is none.
+    fn kind(&self, path: &Path) -> io::Result<Option<Kind>>;
 
     /// The contents of a file.
     ///
@@ -81,6 +81,13 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Any I/O error; `AlreadyExists` if something is there.
     fn symlink(&self, target: &Path, path: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; `AlreadyExists` if something is there.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Gives a file another name, in place of the file that had it.
     ///
     /// # Errors
@@ -101,6 +108,17 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     ///
     /// Any I/O error. That somebody else has it is none.
     fn lock(&self, path: &Path, owner: &str) -> io::Result<Lock>;
+}
+
+/// What can be found at a path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A symbolic link, wherever it leads.
+    Link,
+    /// A directory, a device, a socket or the like.
+    Other,
 }
 
 /// A file that was opened.

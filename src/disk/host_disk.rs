@@ -1,11 +1,11 @@
 //! The file system of this host.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, symlink};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use super::file_system::{Disk, DiskFile, Held, Lock, PRIVATE};
+use super::file_system::{Disk, DiskFile, Held, Kind, Lock, PRIVATE};
 
 /// The file system of this host.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,8 +30,14 @@ impl Disk for HostDisk {
             .collect()
     }
 
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        path.try_exists()
+    fn kind(&self, path: &Path) -> io::Result<Option<Kind>> {
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.is_file() => Ok(Some(Kind::File)),
+            Ok(found) if found.is_symlink() => Ok(Some(Kind::Link)),
+            Ok(_) => Ok(Some(Kind::Other)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -44,6 +50,8 @@ impl Disk for HostDisk {
             .create_new(true)
             .mode(mode)
             .open(path)?;
+        // The process may have a umask that takes more away.
+        file.set_permissions(Permissions::from_mode(mode))?;
         Ok(Box::new(file))
     }
 
@@ -57,6 +65,10 @@ impl Disk for HostDisk {
 
     fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
         symlink(target, path)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -150,7 +150,7 @@ impl Directories {
 /// Whether nothing has been committed yet.
 fn is_first_start(disk: &dyn Disk, state: &Path) -> io::Result<bool> {
     for document in DOCUMENTS {
-        if disk.exists(&state.join(document))? {
+        if disk.kind(&state.join(document))?.is_some() {
             return Ok(false);
         }
     }

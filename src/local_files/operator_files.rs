@@ -33,7 +33,7 @@ pub fn read_pem(path: &Path) -> io::Result<Secret> {
 ///
 /// Any I/O error; `AlreadyExists` if there is a file of that name.
 pub fn write_private_file(path: &Path, contents: &Secret) -> io::Result<()> {
-    disk::create(&HostDisk, path, contents.expose().as_bytes(), PRIVATE)
+    disk::create_exclusive(&HostDisk, path, contents.expose().as_bytes(), PRIVATE)
 }
 
 /// Writes a file that everybody can read, in place of the one that was there.
@@ -42,5 +42,5 @@ pub fn write_private_file(path: &Path, contents: &Secret) -> io::Result<()> {
 ///
 /// Any I/O error.
 pub fn write_public_file(path: &Path, contents: &[u8]) -> io::Result<()> {
-    disk::replace(&HostDisk, path, contents, PUBLIC).map_err(ReplaceError::into_io)
+    disk::replace_own(&HostDisk, path, contents, PUBLIC).map_err(ReplaceError::into_io)
 }

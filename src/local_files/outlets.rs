@@ -34,10 +34,15 @@ impl OutletError {
 
     /// What an operator can do now.
     pub fn hint(&self) -> String {
-        format!(
-            "move a file of that name away, let the user that runs bff write there, or change {}",
-            self.setting
-        )
+        let setting = self.setting;
+        match self.source.kind() {
+            io::ErrorKind::AlreadyExists => format!("move it away, or change {setting}"),
+            // A file that is a mount point cannot be replaced.
+            io::ErrorKind::ResourceBusy => {
+                format!("mount the directory of {setting} instead of the file")
+            }
+            _ => format!("let the user that runs bff write there, or change {setting}"),
+        }
     }
 }
 
@@ -67,7 +72,7 @@ impl Outlets {
     /// [`OutletError`]; the name then leads where it did before.
     pub fn show_key(&self, kid: &Kid) -> Result<bool, OutletError> {
         let name = format!("{}.pem", kid.file_stem());
-        let directory = if self.disk.exists(&self.keys.join(&name)).unwrap_or(false) {
+        let directory = if matches!(self.disk.kind(&self.keys.join(&name)), Ok(Some(_))) {
             &self.keys
         } else {
             &self.state
@@ -81,13 +86,7 @@ impl Outlets {
         {
             return Ok(false);
         }
-        let linked = if self.is_file(&path) {
-            // A file that we have not made can be somebody's only copy of a key.
-            Err(io::Error::other("it is a file, not a link of ours"))
-        } else {
-            disk::link(self.disk.as_ref(), &path, target)
-        };
-        match linked {
+        match disk::link(self.disk.as_ref(), &path, target) {
             Ok(()) => Ok(true),
             Err(source) => Err(OutletError {
                 path,
@@ -95,11 +94,6 @@ impl Outlets {
                 setting: "BFF_KEYS_DIR",
             }),
         }
-    }
-
-    /// Whether something is there that is not a symbolic link.
-    fn is_file(&self, path: &Path) -> bool {
-        self.disk.read_link(path).is_err() && self.disk.exists(path).unwrap_or(true)
     }
 
     /// Writes the client file, if it holds anything else. Says whether it was written.
@@ -115,7 +109,7 @@ impl Outlets {
         if self.disk.read(path).is_ok_and(|there| there == contents) {
             return Ok(false);
         }
-        match disk::replace(self.disk.as_ref(), path, contents, PUBLIC) {
+        match disk::replace_own(self.disk.as_ref(), path, contents, PUBLIC) {
             Ok(()) => Ok(true),
             Err(error) => Err(OutletError {
                 path: path.clone(),
@@ -142,7 +136,7 @@ mod tests {
 
         let error = outlets.show_key(&"k1".parse().unwrap()).unwrap_err();
 
-        assert!(error.hint().contains("move a file"), "{error}");
+        assert!(error.hint().contains("move it away"), "{error}");
         assert_eq!(fs::read_to_string(path).unwrap(), "the only copy");
     }
 

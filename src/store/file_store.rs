@@ -101,7 +101,7 @@ impl FileStore {
     }
 
     fn replace(&self, path: &Path, contents: &[u8]) -> Result<(), ReplaceError> {
-        disk::replace(self.disk.as_ref(), path, contents, PRIVATE)
+        disk::replace_own(self.disk.as_ref(), path, contents, PRIVATE)
     }
 
     fn create_key(&self, path: &Path, pem: &Secret) -> Result<(), KeyStoreError> {
@@ -112,7 +112,7 @@ impl FileStore {
             source,
             hint: WRITABLE,
         };
-        match disk::create(self.disk.as_ref(), path, pem, PRIVATE) {
+        match disk::create_exclusive(self.disk.as_ref(), path, pem, PRIVATE) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match self.disk.read(path) {

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bff::disk::{Disk, DiskFile, Held, Lock};
+use bff::disk::{Disk, DiskFile, Held, Kind as Found, Lock};
 
 use crate::steps::{Fault, Kind, Random, Steps};
 
@@ -327,9 +327,13 @@ impl Disk for Mount {
         })
     }
 
-    fn exists(&self, path: &Path) -> io::Result<bool> {
+    fn kind(&self, path: &Path) -> io::Result<Option<Found>> {
         self.step(Kind::Look, "stat", path, |volume| {
-            Ok(volume.find(path).is_ok())
+            Ok(volume.find(path).ok().map(|node| match volume.nodes[node] {
+                Node::File(_) => Found::File,
+                Node::Link(_) => Found::Link,
+                Node::Directory(_) => Found::Other,
+            }))
         })
     }
 
@@ -363,6 +367,18 @@ impl Disk for Mount {
     fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
         self.step(Kind::Change, "link", path, |volume| {
             volume.link(path, Node::Link(target.to_path_buf()))?;
+            Ok(())
+        })
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(Kind::Change, "hard link to", to, |volume| {
+            let node = volume.find(from)?;
+            let directory = volume.directory(to.parent().unwrap())?;
+            if directory.now.contains_key(name(to)) {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            directory.change(Change::Link(name(to).to_owned(), node));
             Ok(())
         })
     }
