@@ -330,3 +330,23 @@ async fn redeem(endpoint: &str, assertion: &str) -> Answer {
         .body(form);
     send(post).await
 }
+
+#[tokio::test]
+async fn a_start_that_fails_says_why_even_where_the_log_is_off() {
+    let world = World::new().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for filter in ["off", "hyper=info"] {
+        let env = world
+            .env()
+            .set("BFF_LISTEN", &address)
+            .set("BFF_LOG", filter);
+
+        let ended = Bff::serve(&env).ended().await;
+
+        assert_eq!(ended.code, Some(1), "{ended}");
+        for words in ["error: cannot listen on", "hint: ", "BFF_LISTEN"] {
+            assert!(ended.stderr.contains(words), "{words} in {ended}");
+        }
+    }
+}

@@ -311,3 +311,21 @@ fn methods(world: &World) -> Vec<String> {
     let writes = world.writes().into_iter();
     writes.map(|exchange| exchange.method).collect()
 }
+
+/// The compose files limit the service to 64 tasks, health checks included.
+#[tokio::test]
+async fn the_number_of_threads_does_not_follow_the_number_of_processors() {
+    let world = World::new().await;
+    let bff = world.ready(&world.env_with_token()).await;
+
+    let status = fs::read_to_string(format!("/proc/{}/status", bff.pid())).unwrap();
+
+    let threads = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Threads:"));
+    let threads: u32 = threads.unwrap().trim().parse().unwrap();
+    assert!(
+        threads <= 11,
+        "two workers, eight that may block, and the first: {threads}"
+    );
+}

@@ -48,9 +48,17 @@ pub(super) fn stored(config: &KeysConfig) -> Result<State, Failure> {
     Ok(store_of(config).load()?.state)
 }
 
-/// Runs the service, on as many threads as there are processors.
+/// Threads that answer requests, whatever the number of processors.
+const WORKERS: usize = 2;
+
+/// Threads that may block at a time: for files, and for signing and making keys.
+const BLOCKING: usize = 8;
+
+/// Runs the service, on as many threads as fit the limits that are shipped for containers.
 pub(super) fn block_on_all<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING)
         .enable_all()
         .build()?;
     Ok(runtime.block_on(work))

@@ -1,5 +1,7 @@
 //! Where settings come from.
 
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::env::{Env, Overrides};
@@ -31,8 +33,7 @@ impl Sources {
         let named = match (config_path, env.get(CONFIG_VARIABLE)) {
             (Some(path), _) => Some((path, Origin::Flag)),
             (None, Some(path)) => Some((Path::new(path), Origin::Environment)),
-            (None, None) => Path::new(DEFAULT_FILE)
-                .exists()
+            (None, None) => is_there(Path::new(DEFAULT_FILE))
                 .then_some((Path::new(DEFAULT_FILE), Origin::Default)),
         };
         let (file, mut errors) = match named {
@@ -59,5 +60,31 @@ impl Sources {
         let mut reader = Reader::new(&self.layers, self.errors.clone());
         let section = S::read(&mut reader);
         reader.finish(section)
+    }
+}
+
+/// Whether something is at `path`, readable or not: a link that leads nowhere and a directory that
+/// cannot be searched are mistakes, and not the absence of a file.
+fn is_there(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(_) => true,
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_not_the_absence_of_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bff.toml");
+
+        assert!(!is_there(&path));
+        symlink(directory.path().join("nowhere"), &path).unwrap();
+        assert!(is_there(&path));
     }
 }

@@ -1,7 +1,10 @@
 //! Reads a private key from whatever PEM an operator has.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey, Private};
+use secrecy::zeroize::Zeroizing;
 
 use super::algorithm::Algorithm;
 use super::public_jwk::KeyType;
@@ -40,6 +43,9 @@ pub enum LoadKeyError {
         /// The label of the block that is there.
         label: String,
     },
+    /// An Ed25519 key in the format of OpenSSH.
+    #[error("no private key that can be read: `OPENSSH PRIVATE KEY` holds an Ed25519 key")]
+    OpenSshEd25519,
     /// An encrypted key without a passphrase.
     #[error("the key is encrypted, and no passphrase is set")]
     PassphraseMissing,
@@ -66,6 +72,14 @@ impl LoadKeyError {
         match self {
             Self::AlgorithmMismatch { .. } => "change BFF_SIGNING_ALG, or leave it unset",
             Self::BadPassphrase => "check BFF_KEY_PASSPHRASE (or BFF_KEY_PASSPHRASE_FILE)",
+            Self::NoPem { found } if *found == BINARY => {
+                "convert it with `openssl pkey -inform DER -in FILE -out NEW`, or make a key with \
+                 `bff keys generate --alg ES256 --out FILE`"
+            }
+            Self::OpenSshEd25519 => {
+                "`ssh-keygen -p -m PEM` cannot convert an Ed25519 key: make another one with `bff \
+                 keys generate --alg EdDSA --out FILE`"
+            }
             Self::PassphraseMissing => "set BFF_KEY_PASSPHRASE or BFF_KEY_PASSPHRASE_FILE",
             Self::NoPrivateKey { label } if label.starts_with("OPENSSH") => {
                 "convert it with `ssh-keygen -p -m PEM -f FILE`"
@@ -82,6 +96,10 @@ impl LoadKeyError {
     }
 }
 
+const BINARY: &str = "this is a binary file, perhaps DER";
+
+const OPENSSH: &str = "OPENSSH PRIVATE KEY";
+
 /// Smallest and largest RSA modulus, in bits (RFC 7518 §3.3; above, signing takes seconds).
 const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=8192;
 
@@ -91,7 +109,7 @@ pub(super) fn private_key(
     text: &[u8],
     passphrase: Option<&Secret>,
 ) -> Result<(PKey<Private>, KeyType), LoadKeyError> {
-    let text = String::from_utf8_lossy(text);
+    let text = tidied(text).ok_or(LoadKeyError::NoPem { found: BINARY })?;
     let labels: Vec<&str> = text.lines().filter_map(label).collect();
     let keys: Vec<&str> = labels
         .iter()
@@ -127,6 +145,22 @@ pub(super) fn private_key(
     Ok((key, key_type))
 }
 
+/// The text without what editors and copying add to a PEM: a byte order mark, and spaces around
+/// its lines. `None` if it is not text.
+fn tidied(text: &[u8]) -> Option<Zeroizing<String>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.contains('\0') {
+        return None;
+    }
+    let mut tidied = Zeroizing::new(String::with_capacity(text.len() + 1));
+    for line in text.lines() {
+        tidied.push_str(line.trim());
+        tidied.push('\n');
+    }
+    Some(tidied)
+}
+
 /// The label of a line that begins a PEM block (RFC 7468 §2).
 fn label(line: &str) -> Option<&str> {
     line.trim()
@@ -139,6 +173,9 @@ fn is_private(label: &str) -> bool {
 }
 
 fn absent(labels: &[&str], text: &str) -> LoadKeyError {
+    if labels.contains(&OPENSSH) && is_openssh_ed25519(text) {
+        return LoadKeyError::OpenSshEd25519;
+    }
     if let Some(label) = labels.first() {
         return LoadKeyError::NoPrivateKey {
             label: (*label).to_owned(),
@@ -149,18 +186,46 @@ fn absent(labels: &[&str], text: &str) -> LoadKeyError {
             "the file is empty"
         } else if text.trim_start().starts_with('{') {
             "this looks like JSON, perhaps a JWK"
-        } else if text.contains('\u{fffd}') || text.contains('\0') {
-            "this is no text, perhaps DER"
         } else {
             "there is no line that begins with -----BEGIN"
         },
     }
 }
 
+/// Whether the block that OpenSSH writes holds an Ed25519 key, which nothing converts to PKCS#8.
+fn is_openssh_ed25519(text: &str) -> bool {
+    let lines = text.lines().skip_while(|line| label(line) != Some(OPENSSH));
+    let block: String = lines
+        .skip(1)
+        .take_while(|line| !line.starts_with('-'))
+        .collect();
+    let decoded = Zeroizing::new(STANDARD.decode(block).unwrap_or_default());
+    let name = b"ssh-ed25519";
+    decoded.windows(name.len()).any(|window| window == name)
+}
+
+/// Whether the public exponent is odd, and in the range of FIPS 186-5 §A.1.1: with 1, everybody
+/// can sign.
+fn has_sound_exponent(key: &PKey<Private>) -> bool {
+    key.rsa().is_ok_and(|rsa| {
+        let e = rsa.e();
+        e.is_bit_set(0) && (17..=256).contains(&e.num_bits())
+    })
+}
+
 fn key_type(key: &PKey<Private>) -> Result<KeyType, LoadKeyError> {
     let unsupported = |found: String| LoadKeyError::Unsupported { found };
     match key.id() {
-        Id::RSA if RSA_BITS.contains(&key.bits()) => Ok(KeyType::Rsa),
+        Id::RSA if RSA_BITS.contains(&key.bits()) && !has_sound_exponent(key) => Err(unsupported(
+            "an RSA key with such a public exponent".to_owned(),
+        )),
+        Id::RSA if RSA_BITS.contains(&key.bits()) => {
+            let sound = key.rsa().and_then(|rsa| rsa.check_key());
+            match sound {
+                Ok(true) => Ok(KeyType::Rsa),
+                _ => Err(LoadKeyError::Unsound),
+            }
+        }
         Id::RSA => Err(unsupported(format!("an RSA key of {} bits", key.bits()))),
         Id::RSA_PSS => Err(unsupported(
             "an RSA key restricted to PSS (id-RSASSA-PSS)".to_owned(),
@@ -196,4 +261,59 @@ fn names(key_type: KeyType) -> String {
         .map(|algorithm| algorithm.name())
         .collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use openssl::bn::BigNum;
+    use openssl::rsa::Rsa;
+
+    use super::*;
+
+    #[test]
+    fn what_editors_and_yaml_add_to_a_pem_is_no_reason_to_refuse_it() {
+        let pem = PKey::generate_ed25519().unwrap();
+        let pem = String::from_utf8(pem.private_key_to_pem_pkcs8().unwrap()).unwrap();
+        let indented = format!("    {}", pem.replace('\n', "\r\n    "));
+
+        for text in [
+            format!("\u{feff}{pem}"),
+            indented,
+            format!("key: |\n{pem}\n"),
+        ] {
+            let (_, key_type) = private_key(text.as_bytes(), None).unwrap();
+            assert_eq!(key_type, KeyType::Ed25519, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_exponent_with_which_everybody_can_sign_is_refused() {
+        for (e, accepted) in [(3, false), (65_537, true)] {
+            let e = BigNum::from_u32(e).unwrap();
+            let key = PKey::from_rsa(Rsa::generate_with_e(2048, &e).unwrap()).unwrap();
+            let pem = key.private_key_to_pem_pkcs8().unwrap();
+
+            assert_eq!(private_key(&pem, None).is_ok(), accepted, "{e:?}");
+        }
+    }
+
+    #[test]
+    fn der_and_openssh_are_told_apart_and_each_has_a_hint_that_works() {
+        let der = PKey::generate_ed25519()
+            .unwrap()
+            .private_key_to_pkcs8()
+            .unwrap();
+        let block = STANDARD.encode(b"openssh-key-v1\0 ssh-ed25519 and the rest");
+        let openssh = format!("-----BEGIN {OPENSSH}-----\n{block}\n-----END {OPENSSH}-----\n");
+        let other = openssh.replace(&block, &STANDARD.encode(b"openssh-key-v1\0 ssh-rsa"));
+
+        for (text, hint) in [
+            (der.as_slice(), "-inform DER"),
+            (openssh.as_bytes(), "--alg EdDSA"),
+            (other.as_bytes(), "ssh-keygen -p -m PEM"),
+        ] {
+            let error = private_key(text, None).unwrap_err();
+            assert!(error.hint().contains(hint), "{error}: {}", error.hint());
+        }
+    }
 }

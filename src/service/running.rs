@@ -115,7 +115,7 @@ impl Running {
             if !self.app.config.dcr.allow_failure {
                 return Err(error);
             }
-            error.log();
+            let _ = error.log();
             if !Backoff::endless(&self.app.shutdown).pause(None).await {
                 return Err(error);
             }
@@ -148,7 +148,7 @@ async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), ServiceErro
         if !dcr.allow_failure {
             return Err(error);
         }
-        error.log();
+        let _ = error.log();
         if !again {
             tracing::warn!(
                 "Going on without a usable registration (ALLOW_BOOTSTRAP_FAILURE): the keys are \

@@ -70,9 +70,10 @@ impl ServiceError {
         }
     }
 
-    /// Tells it in the log, as one event.
-    pub fn log(&self) {
+    /// Tells it in the log, as one event. Says whether the filter lets such an event through.
+    pub fn log(&self) -> bool {
         let hint = self.hint();
         tracing::error!("{}; hint: {hint}", chain(self));
+        tracing::enabled!(tracing::Level::ERROR)
     }
 }
