@@ -287,17 +287,30 @@ fn commit(store: &dyn Store, state: &State, base: Rev) -> Result<Rev, CommitErro
     match store.commit(state, base) {
         Err(error @ CommitError::Unknown { .. }) => {
             let found = store.load().ok();
-            let found = found.filter(|loaded| loaded.fell_back.is_none());
-            match found.map(|loaded| loaded.rev) {
+            match found.filter(|loaded| loaded.fell_back.is_none()) {
                 // In place, but perhaps not for good: once more from the start, because a sync
                 // that is only repeated may succeed for what is already lost.
-                Some(rev) if rev == base.next() => store.commit(state, rev).map_err(|_| error),
-                Some(rev) if rev == base => Err(not_committed(error)),
+                Some(found) if found.rev == base.next() && is_same(&found.state, state) => {
+                    store.commit(state, found.rev).map_err(|_| error)
+                }
+                Some(found) if found.rev == base => Err(not_committed(error)),
+                // The revision after the base is another process's, so this one was not made.
+                Some(found) if found.rev == base.next() => Err(CommitError::Conflict {
+                    base,
+                    found: found.rev,
+                }),
+                // Others have committed since, perhaps on top of this one.
                 _ => Err(error),
             }
         }
         result => result,
     }
+}
+
+/// Whether a state is the one that was to be committed, and not that of another process.
+fn is_same(found: &State, state: &State) -> bool {
+    let text = |state| serde_json::to_vec(state).ok();
+    text(found) == text(state)
 }
 
 fn not_committed(error: CommitError) -> CommitError {

@@ -3,6 +3,9 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openssl::sha::sha256;
 use serde::{Deserialize, Serialize};
 
 /// A JWK key ID (RFC 7517 §4.5): 1 to 128 visible ASCII characters.
@@ -14,6 +17,10 @@ pub struct Kid(String);
 
 /// The stem of `active.pem`, which leads to the key that signs and is never a key file itself.
 const RESERVED: &str = "active";
+
+/// Longest name of a file without its ending, in bytes: file systems allow 255, and what is being
+/// written has a longer name for a while.
+const LONGEST_STEM: usize = 200;
 
 impl Kid {
     /// Longest key ID, in characters.
@@ -42,6 +49,11 @@ impl Kid {
         }
         if stem == RESERVED {
             stem.replace_range(..1, "%61");
+        }
+        // Behind a `%` that no other name has: the digest cannot be another key ID's name.
+        if stem.len() > LONGEST_STEM {
+            let digest = URL_SAFE_NO_PAD.encode(sha256(self.0.as_bytes()));
+            return format!("%sha256-{digest}");
         }
         stem
     }
@@ -95,6 +107,8 @@ mod tests {
 
         assert_eq!(stem("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd");
         assert_eq!(stem("active"), "%61ctive");
+        assert_eq!(stem(&"/".repeat(128)).len(), 51);
+        assert_ne!(stem(&"/".repeat(128)), stem(&"/".repeat(127)));
         assert_eq!(stem("fapi-adv-key-1"), "fapi-adv-key-1");
         assert_eq!(stem("a.b%c"), "a.b%25c");
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::bad_document::BadDocument;
 use super::encoding::{decode, encode};
@@ -22,6 +22,8 @@ pub struct FileStore {
     disk: Arc<dyn Disk>,
     keys: PathBuf,
     state: PathBuf,
+    /// One write at a time: each looks first.
+    writing: Mutex<()>,
 }
 
 const CURRENT: &str = "state.json";
@@ -57,7 +59,12 @@ impl FileStore {
             disk,
             keys: keys.to_path_buf(),
             state: state.to_path_buf(),
+            writing: Mutex::default(),
         }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self, name: &str) -> Result<Result<Document, BadDocument>, LoadError> {
@@ -104,34 +111,34 @@ impl FileStore {
         disk::replace_own(self.disk.as_ref(), path, contents, PRIVATE)
     }
 
-    fn create_key(&self, path: &Path, pem: &Secret) -> Result<(), KeyStoreError> {
-        let pem = pem.expose().as_bytes();
+    /// Whether this very PEM is kept at `path`; it is then made durable.
+    fn keeps(&self, path: &Path, pem: &[u8]) -> Result<bool, KeyStoreError> {
         let place = Place::file(path);
-        let unwritable = |place, source| KeyStoreError::Unwritable {
-            place,
-            source,
-            hint: WRITABLE,
-        };
-        match disk::create_exclusive(self.disk.as_ref(), path, pem, PRIVATE) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                match self.disk.read(path) {
-                    Ok(text) if text == pem => match disk::settle(self.disk.as_ref(), path) {
-                        Err(source) if !disk::is_not_ours(&source) => {
-                            Err(unwritable(place, source))
-                        }
-                        _ => Ok(()),
-                    },
-                    Ok(_) => Err(KeyStoreError::Exists { place }),
-                    Err(source) => Err(KeyStoreError::Unreadable {
-                        place,
-                        source,
-                        hint: KEY_READABLE,
-                    }),
-                }
-            }
-            Err(source) => Err(unwritable(place, source)),
+        match self.disk.read(path) {
+            Ok(text) if text == pem => match disk::settle(self.disk.as_ref(), path) {
+                Err(source) if !disk::is_not_ours(&source) => Err(unwritable(path, source)),
+                _ => Ok(true),
+            },
+            Ok(_) => Err(KeyStoreError::Exists { place }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(KeyStoreError::Unreadable {
+                place,
+                source,
+                hint: KEY_READABLE,
+            }),
         }
+    }
+
+    fn create_key(&self, path: &Path, pem: &[u8]) -> io::Result<()> {
+        disk::create_exclusive(self.disk.as_ref(), path, pem, PRIVATE)
+    }
+}
+
+fn unwritable(path: &Path, source: io::Error) -> KeyStoreError {
+    KeyStoreError::Unwritable {
+        place: Place::file(path),
+        source,
+        hint: WRITABLE,
     }
 }
 
@@ -149,6 +156,7 @@ impl Store for FileStore {
     }
 
     fn commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError> {
+        let _turn = self.turn();
         let path = self.state.join(CURRENT);
         let not_committed = |source| CommitError::NotCommitted {
             place: Place::file(&path),
@@ -210,15 +218,18 @@ impl Store for FileStore {
     }
 
     fn write_key(&self, kid: &Kid, pem: &Secret) -> Result<(), KeyStoreError> {
-        let name = file_name(kid);
-        match self.create_key(&self.keys.join(&name), pem) {
+        let _turn = self.turn();
+        let (name, pem) = (file_name(kid), pem.expose().as_bytes());
+        let (path, other) = (self.keys.join(&name), self.state.join(&name));
+        if self.keeps(&path, pem)? || self.keeps(&other, pem)? {
+            return Ok(());
+        }
+        match self.create_key(&path, pem) {
             // Keys that are mounted read-only: new ones lie beside the state.
-            Err(KeyStoreError::Unwritable { source, .. })
-                if self.keys != self.state && is_read_only(&source) =>
-            {
-                self.create_key(&self.state.join(&name), pem)
-            }
-            result => result,
+            Err(error) if path != other && is_read_only(&error) => self
+                .create_key(&other, pem)
+                .map_err(|source| unwritable(&other, source)),
+            result => result.map_err(|source| unwritable(&path, source)),
         }
     }
 }

@@ -103,6 +103,10 @@ impl Site for Files {
         can_fail.then(|| self.store(target))
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn lose_power(&self) {
         if let Medium::Memory(disk) = &self.disk {
             disk.crash(Loss::Everything, &mut Random::new(0));

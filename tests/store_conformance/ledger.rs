@@ -62,6 +62,20 @@ async fn an_acknowledged_update_is_made_once_and_a_refused_one_never() {
 }
 
 #[tokio::test]
+async fn what_others_have_committed_is_never_overwritten() {
+    for seed in 0..SEEDS {
+        let (store, ledger, _) = run(seed).await;
+
+        update(&ledger, LAST).await.unwrap();
+
+        let made = marks(&store.load().unwrap().state);
+        let mut foreign = store.foreign();
+        foreign.retain(|mark| !made.contains(mark));
+        assert!(foreign.is_empty(), "seed {seed}: {foreign:?} are lost");
+    }
+}
+
+#[tokio::test]
 async fn after_a_conflict_or_a_doubt_the_next_update_works_without_a_restart() {
     let (mut conflicts, mut doubts) = (0, 0);
 

@@ -295,6 +295,10 @@ impl Site for Memory {
         (number < SEEDS).then(|| self.handle(Some(Forecast::new(seed))))
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// It outlives the programs.
     fn lose_power(&self) {}
 

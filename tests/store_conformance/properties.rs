@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
+use bff::jose::Kid;
 use bff::state::State;
 use bff::store::{CommitError, KeyStoreError, LoadError, Store};
 use serde_json::json;
 
-use crate::samples::{SECRETS, json, kid, marked, pem, rev, state, too_deep};
+use crate::samples::{SECRETS, json, kid, marked, marks, pem, rev, state, too_deep};
 use crate::site::Site;
 
-/// How often somebody else commits.
+/// How many try the same thing at once, and how often.
+const THREADS: usize = 4;
 const ROUNDS: u64 = 10;
 
 /// Lists the properties, and defines `hold_for!`, which makes a test of each for one store.
@@ -43,6 +45,7 @@ properties! {
     an_empty_store_loads_as_an_empty_state_at_revision_0,
     a_commit_is_read_back_whole_by_this_handle_and_after_a_restart,
     a_commit_on_another_revision_names_the_one_in_place_and_changes_nothing,
+    of_many_commits_on_one_revision_one_wins,
     watch_tells_of_another_revision_and_never_of_an_old_one,
     a_key_is_kept_for_good,
     odd_key_ids_neither_collide_nor_escape,
@@ -50,6 +53,9 @@ properties! {
     a_key_whose_writing_failed_is_whole_or_missing_and_can_be_written_again,
     a_state_that_cannot_be_written_leaves_the_old_one,
     a_large_state_is_kept_whole,
+    a_key_that_was_kept_in_spite_of_a_failure_is_not_replaced,
+    every_legal_key_id_can_be_kept,
+    of_many_keys_under_one_key_id_one_is_kept,
     an_error_names_the_place_and_what_to_do_and_no_secret,
 }
 
@@ -95,6 +101,29 @@ pub(crate) fn a_commit_on_another_revision_names_the_one_in_place_and_changes_no
         };
         assert_eq!((base, found), (rev(wrong), rev(2)));
         assert_holds(site.reopen().as_ref(), &states[1], 2);
+    }
+}
+
+pub(crate) fn of_many_commits_on_one_revision_one_wins(site: &dyn Site) {
+    let handles = handles(site);
+
+    for base in 0..ROUNDS {
+        let results = at_once(&handles, |number, store| {
+            let state = marked(&State::default(), number);
+            (store.commit(&state, rev(base)), number)
+        });
+
+        let winners = results.iter().filter(|(result, _)| result.is_ok());
+        let winners: Vec<u64> = winners.map(|(_, number)| *number).collect();
+        assert_eq!(winners.len(), 1, "{results:?}");
+        assert_eq!(marks(&site.reopen().load().unwrap().state), winners);
+        for (result, _) in results {
+            let is_told = matches!(
+                result,
+                Ok(found) | Err(CommitError::Conflict { found, .. }) if found == rev(base + 1)
+            );
+            assert!(is_told, "{result:?}");
+        }
     }
 }
 
@@ -254,6 +283,54 @@ pub(crate) fn a_large_state_is_kept_whole(site: &dyn Site) {
     assert_holds(site.reopen().as_ref(), &small, 2);
 }
 
+pub(crate) fn a_key_that_was_kept_in_spite_of_a_failure_is_not_replaced(site: &dyn Site) {
+    let name = |number| kid(&format!("k{number}"));
+    let failing = (0..).map_while(|number| Some((name(number), site.open_failing(number)?)));
+    let kept = failing.filter(|(kid, store)| store.write_key(kid, &pem("one")).is_ok());
+    let kept: Vec<_> = kept.map(|(kid, _)| kid).collect();
+
+    let store = site.reopen();
+    let replaced = |kid: &&Kid| store.write_key(kid, &pem("two")).is_ok();
+    let replaced: Vec<&Kid> = kept.iter().filter(replaced).collect();
+
+    assert!(replaced.is_empty(), "{replaced:?}");
+    for kid in &kept {
+        let kept = store.read_key(kid).unwrap();
+        assert_eq!(kept.expose(), pem("one").expose(), "{kid}");
+    }
+}
+
+pub(crate) fn every_legal_key_id_can_be_kept(site: &dyn Site) {
+    let store = site.open();
+    let names = ["/", "%", "."].map(|text| text.repeat(Kid::MAX_LENGTH));
+
+    for name in &names {
+        store.write_key(&kid(name), &pem(name)).unwrap();
+    }
+
+    for name in &names {
+        let kept = site.reopen().read_key(&kid(name)).unwrap();
+        assert_eq!(kept.expose(), pem(name).expose());
+    }
+}
+
+pub(crate) fn of_many_keys_under_one_key_id_one_is_kept(site: &dyn Site) {
+    let handles = handles(site);
+
+    for round in 0..ROUNDS {
+        let kid = kid(&format!("k{round}"));
+        let results = at_once(&handles, |number, store| {
+            (store.write_key(&kid, &pem(&number.to_string())), number)
+        });
+
+        let kept = results.iter().filter(|(result, _)| result.is_ok());
+        let kept: Vec<u64> = kept.map(|(_, number)| *number).collect();
+        assert_eq!(kept.len(), 1, "{results:?}");
+        let found = site.reopen().read_key(&kid).unwrap();
+        assert_eq!(found.expose(), pem(&kept[0].to_string()).expose());
+    }
+}
+
 pub(crate) fn an_error_names_the_place_and_what_to_do_and_no_secret(site: &dyn Site) {
     let (store, place) = (site.open(), site.name());
     let [k1, k2, k3] = ["k1", "k2", "k3"].map(kid);
@@ -338,4 +415,39 @@ fn assert_holds(store: &dyn Store, state: &State, number: u64) {
     let loaded = store.load().unwrap();
     assert_eq!(json(&loaded.state), json(state));
     assert_eq!((loaded.rev, loaded.fell_back), (rev(number), None));
+}
+
+/// Handles for those who write at once: of one program, where another one could not.
+fn handles(site: &dyn Site) -> Vec<Arc<dyn Store>> {
+    let first = site.open();
+    let another = |_| {
+        if site.is_shared() {
+            site.open()
+        } else {
+            Arc::clone(&first)
+        }
+    };
+    (0..THREADS).map(another).collect()
+}
+
+fn at_once<T: Send>(
+    handles: &[Arc<dyn Store>],
+    work: impl Fn(u64, &dyn Store) -> T + Sync,
+) -> Vec<T> {
+    let (start, work) = (Barrier::new(handles.len()), &work);
+    thread::scope(|scope| {
+        let start = &start;
+        let spawn = |(number, store): (u64, &Arc<dyn Store>)| {
+            let store = Arc::clone(store);
+            scope.spawn(move || {
+                start.wait();
+                work(number, store.as_ref())
+            })
+        };
+        let threads: Vec<_> = (0..).zip(handles).map(spawn).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    })
 }

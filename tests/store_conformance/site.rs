@@ -13,6 +13,10 @@ pub(crate) trait Site {
     /// `None` where there is no such way any more.
     fn open_failing(&self, number: usize) -> Option<Arc<dyn Store>>;
 
+    /// Whether several programs may have it open to write. Where not, a lock keeps the second one
+    /// out.
+    fn is_shared(&self) -> bool;
+
     /// All programs end at once, and what was not made durable is gone.
     fn lose_power(&self);
 
