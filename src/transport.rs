@@ -2,9 +2,11 @@
 //! unknown". The only module that sends requests.
 
 mod answer;
+mod failure_cause;
 mod http_client;
 mod send_error;
 
 pub use answer::Answer;
+pub use failure_cause::FailureCause;
 pub use http_client::{ClientError, HttpClient, Method, Request};
 pub use send_error::SendError;

@@ -108,6 +108,7 @@ impl From<IdpAdminError> for Failure {
     fn from(error: IdpAdminError) -> Self {
         let exit = match &error {
             IdpAdminError::NotAccepted { .. } => Exit::NotAccepted,
+            IdpAdminError::Unreachable(error) if error.hint().is_some() => Exit::Configuration,
             IdpAdminError::Unreachable(_) => Exit::Unavailable,
             IdpAdminError::Refused { status, .. } if *status >= 500 => Exit::Unavailable,
             _ => Exit::Failure,

@@ -49,11 +49,20 @@ pub enum DiscoveryError {
 impl DiscoveryError {
     /// Whether asking again later can help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::NotReady { .. } | Self::Unreachable(_))
+        match self {
+            Self::NotReady { .. } => true,
+            Self::Unreachable(error) => error.hint().is_none(),
+            _ => false,
+        }
     }
 
     /// What an operator can do now.
     pub fn hint(&self) -> &'static str {
+        if let Self::Unreachable(error) = self
+            && let Some(hint) = error.hint()
+        {
+            return hint;
+        }
         match self {
             Self::IssuerMismatch { .. } => {
                 "set OIDC_ISSUER to the issuer exactly as the IdP spells it, each slash \

@@ -97,6 +97,7 @@ impl IdpAdminError {
                  the token in the IdP's own console and set it as DCR_IAT"
             }
             Self::Refused { .. } => "change --label, --expires-in or --max-uses to what it allows",
+            Self::Unreachable(error) if error.hint().is_some() => error.hint().unwrap_or_default(),
             Self::Unreachable(_) => "check IDP_ADMIN_BASE_URL and the network",
         }
     }

@@ -68,6 +68,11 @@ impl RegistrationError {
     /// Who has to act.
     pub fn class(&self) -> Class {
         match self {
+            Self::Mint(IdpAdminError::Unreachable(error)) | Self::NotSent(error)
+                if error.hint().is_some() =>
+            {
+                Class::Configuration
+            }
             Self::Mint(IdpAdminError::Unreachable(_))
             | Self::NotSent(_)
             | Self::OutcomeUnknown { .. } => Class::Unavailable,
@@ -89,6 +94,7 @@ impl RegistrationError {
                 "set BFF_SIGNING_ALG to one of these that fits the key, or start with another key"
             }
             Self::Mint(error) => error.hint(),
+            Self::NotSent(error) if error.hint().is_some() => error.hint().unwrap_or_default(),
             Self::NotSent(_) => {
                 "no token was spent: check the network and the IdP's health (for a private CA: \
                  BFF_CA_FILE), then start again"

@@ -13,7 +13,11 @@ pub struct Answer {
     pub status: u16,
     /// The IdP's clock (RFC 9110 §6.6.1).
     pub date: Option<Timestamp>,
-    /// `Retry-After` in seconds (RFC 9110 §10.2.3).
+    /// `Location` (RFC 9110 §10.2.2).
+    pub location: Option<String>,
+    /// `WWW-Authenticate` (RFC 9110 §11.6.1).
+    pub challenge: Option<String>,
+    /// `Retry-After` (RFC 9110 §10.2.3), a day at most.
     pub retry_after: Option<Duration>,
     /// The body; can hold tokens.
     pub body: Secret,

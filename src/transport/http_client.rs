@@ -3,12 +3,16 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
+use jiff::Timestamp;
+use reqwest::header::{
+    ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use reqwest::{RequestBuilder, Response, Url};
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::answer::Answer;
+use super::failure_cause::FailureCause;
 use super::send_error::SendError;
 use crate::secret::Secret;
 
@@ -147,12 +151,11 @@ impl Request {
             }
         })?;
         let status = response.status().as_u16();
-        let date = header(response.headers(), &reqwest::header::DATE)
-            .and_then(|date| jiff::fmt::rfc2822::parse(date).ok())
-            .map(|date| date.timestamp());
-        let retry_after = header(response.headers(), &reqwest::header::RETRY_AFTER)
-            .and_then(|seconds| seconds.parse().ok())
-            .map(Duration::from_secs);
+        let field = |name: &HeaderName| header(response.headers(), name);
+        let date = field(&DATE).and_then(http_date);
+        let retry_after = field(&RETRY_AFTER).and_then(|text| retry_after(text, date));
+        let location = field(&LOCATION).map(str::to_owned);
+        let challenge = field(&WWW_AUTHENTICATE).map(str::to_owned);
         let body = read(response)
             .await
             .map_err(|source| unknown(&url, source))?;
@@ -164,6 +167,8 @@ impl Request {
             status,
             date,
             retry_after,
+            location,
+            challenge,
             body: Secret::new(body),
         })
     }
@@ -177,9 +182,14 @@ impl Request {
 }
 
 fn not_sent(url: &str, error: reqwest::Error) -> SendError {
+    let cause = FailureCause::of(&error);
+    let text = cause.text().map(str::to_owned);
     SendError::NotSent {
         url: url.to_owned(),
-        source: innermost(&error.without_url()).into(),
+        source: text
+            .unwrap_or_else(|| innermost(&error.without_url()))
+            .into(),
+        cause,
     }
 }
 
@@ -208,6 +218,23 @@ fn shown(url: &Url) -> String {
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// A date in any of the three forms of RFC 9110 §5.6.7.
+fn http_date(text: &str) -> Option<Timestamp> {
+    Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()
+}
+
+/// `Retry-After` (RFC 9110 §10.2.3): seconds, or a date by the server's own clock. A day at most.
+fn retry_after(text: &str, now: Option<Timestamp>) -> Option<Duration> {
+    let longest = Duration::from_hours(24);
+    let pause = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let until = http_date(text)?.duration_since(now?);
+        Duration::try_from(until).unwrap_or_default()
+    };
+    Some(pause.min(longest))
 }
 
 async fn read(mut response: Response) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
@@ -267,12 +294,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_clock_of_the_idp_is_read() {
-        let answer = "HTTP/1.1 204 No\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n";
+    async fn the_clock_of_the_idp_is_read_in_every_form() {
+        for date in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            let answer = format!(
+                "HTTP/1.1 503 No\r\ndate: {date}\r\nretry-after: Sun, 06 Nov 1994 08:50:37 GMT\r\n\
+                 location: /elsewhere\r\ncontent-length: 0\r\n\r\n"
+            );
 
-        let answer = exchange(answer, None).await.unwrap();
+            let answer = exchange(&answer, None).await.unwrap();
 
-        assert_eq!(answer.date.unwrap().as_second(), 784_111_777);
+            assert_eq!(answer.date.unwrap().as_second(), 784_111_777, "{date}");
+            assert_eq!(answer.retry_after, Some(Duration::from_mins(1)));
+            assert_eq!(answer.location.as_deref(), Some("/elsewhere"));
+        }
+        assert_eq!(
+            retry_after("99999999999999", None),
+            Some(Duration::from_hours(24))
+        );
     }
 
     async fn exchange(answer: &str, secret: Option<&Secret>) -> Result<Answer, SendError> {

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use super::failure_cause::FailureCause;
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -12,6 +14,8 @@ pub enum SendError {
         url: String,
         /// Why it did not.
         source: Box<dyn Error + Send + Sync>,
+        /// The same, as far as it is known.
+        cause: FailureCause,
     },
     /// The request left, and no whole answer came back.
     #[error("incomplete response from {url}")]
@@ -24,6 +28,19 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// Why there was no connection, as far as it is known.
+    pub fn cause(&self) -> FailureCause {
+        match self {
+            Self::NotSent { cause, .. } => *cause,
+            Self::Unknown { .. } => FailureCause::Other,
+        }
+    }
+
+    /// What an operator has to change, where waiting cannot help.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.cause().hint()
+    }
+
     /// Whether nobody has seen the request, so that it can be sent again.
     pub fn is_not_sent(&self) -> bool {
         matches!(self, Self::NotSent { .. })
