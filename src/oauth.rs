@@ -11,6 +11,6 @@ pub use client::{
     ClientInformation, ClientMetadata, InitialAccessToken, InvalidInformation, Management,
     SERVER_ONLY_MEMBERS,
 };
-pub use error::OAuthError;
+pub use error::{OAuthError, tidy};
 pub use server::{InvalidMetadata, ServerMetadata, well_known_locations};
 pub use transport_security::is_loopback;

@@ -436,7 +436,7 @@ async fn a_client_that_the_idp_lost_is_reported_and_replaced_by_a_fresh_token_al
 }
 
 #[tokio::test]
-async fn plain_http_behind_an_https_address_is_a_failed_connection() {
+async fn plain_http_behind_an_https_address_is_told_as_a_mistake_in_the_address() {
     let world = World::new().await;
     let address = world.idp.issuer().replace("http:", "https:");
     let env = world
@@ -446,5 +446,5 @@ async fn plain_http_behind_an_https_address_is_a_failed_connection() {
 
     let ended = Bff::serve(&env).ended().await;
 
-    ended.fails(69, &["cannot connect", "IDP_BASE_URL", "BFF_CA_FILE"]);
+    ended.fails(78, &["cannot connect", "does not speak TLS", "IDP_BASE_URL"]);
 }

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::oauth::{ClientMetadata, InitialAccessToken, Management};
 use crate::registration::RawAnswer;
-use crate::transport::{HttpClient, Method, SendError};
+use crate::transport::{Answer, HttpClient, Method, SendError};
 
 /// Registers at one IdP (RFC 7591 §3).
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl DcrClient {
             request = request.bearer(iat).redacting(Some(iat));
         }
         match request.send().await {
-            Ok(answer) => Ok(RawAnswer::new(answer.status, answer.bytes(), now())),
+            Ok(answer) => Ok(raw(&answer, now())),
             Err(error) if error.is_not_sent() => Err((error, iat)),
             Err(error) => Err((error, None)),
         }
@@ -130,6 +130,14 @@ impl ManagementClient {
             request = request.json(&Value::Object(body.0.clone()));
         }
         let answer = request.send().await?;
-        Ok(RawAnswer::new(answer.status, answer.bytes(), now()))
+        Ok(raw(&answer, now()))
+    }
+}
+
+fn raw(answer: &Answer, received_at: Timestamp) -> RawAnswer {
+    RawAnswer {
+        location: answer.location.clone(),
+        challenge: answer.challenge.clone(),
+        ..RawAnswer::new(answer.status, answer.bytes(), received_at)
     }
 }

@@ -30,6 +30,55 @@ impl OAuthError {
             error_description: text("error_description").filter(|text| !text.is_empty()),
         })
     }
+
+    /// Reads the error of a `WWW-Authenticate` field with a Bearer challenge (RFC 6750 §3).
+    pub fn of_challenge(challenge: &str) -> Option<Self> {
+        let (scheme, parameters) = challenge.trim().split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let text = |name: &str| quoted(parameters, name).map(|text| tidy(&text));
+        Some(Self {
+            error: text("error").filter(|error| !error.is_empty())?,
+            error_description: text("error_description").filter(|text| !text.is_empty()),
+        })
+    }
+}
+
+/// The value of one parameter of a challenge (RFC 9110 §11.2), quoted or not.
+fn quoted(parameters: &str, name: &str) -> Option<String> {
+    let mut rest = parameters;
+    loop {
+        let (found, after) = rest.split_once('=')?;
+        let found = found.trim_matches([',', ' ', '\t']);
+        let after = after.trim_start();
+        let (value, next) = match after.strip_prefix('"') {
+            None => {
+                let end = after.find([',', ' ']).unwrap_or(after.len());
+                let (value, next) = after.split_at(end);
+                (value.to_owned(), next)
+            }
+            Some(after) => quoted_string(after)?,
+        };
+        if found.eq_ignore_ascii_case(name) {
+            return Some(value);
+        }
+        rest = next;
+    }
+}
+
+/// The text up to the closing quotation mark, and what is behind it.
+fn quoted_string(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut characters = text.char_indices();
+    while let Some((index, character)) = characters.next() {
+        match character {
+            '"' => return Some((value, text.get(index + 1..)?)),
+            '\\' => value.push(characters.next()?.1),
+            character => value.push(character),
+        }
+    }
+    None
 }
 
 impl fmt::Display for OAuthError {
@@ -44,7 +93,8 @@ impl fmt::Display for OAuthError {
 
 impl std::error::Error for OAuthError {}
 
-fn tidy(text: &str) -> String {
+/// Text from a server for a log line: cut to a sane length, without control characters.
+pub fn tidy(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(MAX_TEXT)
@@ -67,6 +117,29 @@ mod tests {
             r#"{"error":""}"#,
         ] {
             assert_eq!(OAuthError::parse(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_error_of_a_challenge_is_read_wherever_it_stands() {
+        let of = |text: &str| OAuthError::of_challenge(text).map(|error| error.to_string());
+
+        let challenge = r#"Bearer realm="a, error=\"x\"", error="insufficient_scope", error_description="token lacks dcr:create""#;
+        assert_eq!(
+            of(challenge).as_deref(),
+            Some("insufficient_scope (token lacks dcr:create)")
+        );
+        assert_eq!(
+            of("bearer error=invalid_token").as_deref(),
+            Some("invalid_token")
+        );
+        for text in [
+            "Basic realm=\"x\"",
+            "Bearer",
+            "Bearer realm=\"x",
+            "Bearer realm=\"x\"",
+        ] {
+            assert_eq!(of(text), None, "{text}");
         }
     }
 

@@ -77,7 +77,7 @@ impl RegistrationError {
             | Self::NotSent(_)
             | Self::OutcomeUnknown { .. } => Class::Unavailable,
             Self::Refused { refused, .. } => match refused.because {
-                RefusedBecause::Token => Class::NotAccepted,
+                RefusedBecause::Rights | RefusedBecause::Token => Class::NotAccepted,
                 RefusedBecause::RateLimit => Class::Unavailable,
                 _ => Class::Configuration,
             },

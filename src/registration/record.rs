@@ -90,6 +90,12 @@ pub struct RawAnswer {
     pub body: Secret,
     /// When it came.
     pub received_at: Timestamp,
+    /// `Location` (RFC 9110 §10.2.2), where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// `WWW-Authenticate` (RFC 9110 §11.6.1), where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
 }
 
 /// A client that exists at an IdP and that nothing of ours uses any more.
@@ -121,6 +127,8 @@ impl RawAnswer {
             status,
             body: Secret::new(body),
             received_at,
+            location: None,
+            challenge: None,
         }
     }
 }

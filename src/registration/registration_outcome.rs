@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::record::{Attempt, RawAnswer, Registered};
-use crate::oauth::{ClientInformation, ClientMetadata, Management, OAuthError};
+use crate::oauth::{ClientInformation, ClientMetadata, Management, OAuthError, tidy};
 
 /// What an answer of the registration endpoint means.
 #[derive(Clone, Debug)]
@@ -48,8 +48,10 @@ pub struct Difference {
 pub struct Refused {
     /// The HTTP status.
     pub status: u16,
-    /// The IdP's error, where the body held one.
+    /// The IdP's error, where the body or the challenge held one.
     pub error: Option<OAuthError>,
+    /// Where a redirect leads.
+    pub location: Option<String>,
     /// What it comes down to.
     pub because: RefusedBecause,
 }
@@ -69,6 +71,8 @@ pub enum RefusedBecause {
     RateLimit,
     /// A redirect URI.
     RedirectUri,
+    /// The initial access token is valid, and does not permit a registration.
+    Rights,
     /// A scope.
     Scope,
     /// The software statement.
@@ -99,11 +103,14 @@ impl RegistrationOutcome {
                 Err(error) => Self::Unknown(format!("HTTP {}, but {error}", answer.status)),
             },
             status @ 300..=499 if status != 408 => {
-                let error = OAuthError::parse(body);
+                let challenge = answer.challenge.as_deref();
+                let error =
+                    OAuthError::parse(body).or_else(|| OAuthError::of_challenge(challenge?));
                 let because = because(status, error.as_ref());
                 Self::Refused(Refused {
                     status,
                     error,
+                    location: answer.location.as_deref().map(tidy),
                     because,
                 })
             }
@@ -232,9 +239,8 @@ fn because(status: u16, error: Option<&OAuthError>) -> RefusedBecause {
     match (status, code) {
         (300..=399 | 404 | 405 | 410 | 501, "") => RefusedBecause::Endpoint,
         (429, _) => RefusedBecause::RateLimit,
-        (401, _) | (_, "invalid_token" | "access_denied" | "insufficient_scope") => {
-            RefusedBecause::Token
-        }
+        (_, "insufficient_scope") => RefusedBecause::Rights,
+        (401, _) | (_, "invalid_token" | "access_denied") => RefusedBecause::Token,
         (_, "invalid_redirect_uri") => RefusedBecause::RedirectUri,
         (_, "invalid_scope") => RefusedBecause::Scope,
         (_, "invalid_software_statement" | "unapproved_software_statement") => {
@@ -246,7 +252,6 @@ fn because(status: u16, error: Option<&OAuthError>) -> RefusedBecause {
         _ if description.contains("redirect_uri") => RefusedBecause::RedirectUri,
         _ if description.contains("scope") => RefusedBecause::Scope,
         (409, _) => RefusedBecause::ClientExists,
-        _ if description.contains("client_id") => RefusedBecause::ClientExists,
         (403, _) => RefusedBecause::Token,
         (300..=399 | 404 | 405 | 410, _) => RefusedBecause::Endpoint,
         _ => RefusedBecause::Metadata,
@@ -279,6 +284,10 @@ impl Refused {
                 "change DCR_REDIRECT_URIS to addresses the IdP allows; to give a registered \
                  client other addresses by a new registration, set DCR_FORCE_REPLACE=true"
             }
+            RefusedBecause::Rights => {
+                "the initial access token may not register clients: mint one that may, or have the \
+                 IdP's administrator permit it"
+            }
             RefusedBecause::Scope => {
                 "ask for less in DCR_SCOPE, or allow the scope at the IdP (its \
                  policy.allowed_scopes)"
@@ -297,6 +306,9 @@ impl Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}", self.status)?;
+        if let Some(location) = &self.location {
+            write!(f, " (Location: {location})")?;
+        }
         match &self.error {
             Some(error) => write!(f, ": {error}"),
             None => Ok(()),
@@ -436,6 +448,12 @@ mod tests {
                 r#"{"error":"invalid_software_statement"}"#,
                 "DCR_SOFTWARE_STATEMENT",
             ),
+            (403, r#"{"error":"insufficient_scope"}"#, "may not register"),
+            (
+                400,
+                r#"{"error":"invalid_client_metadata","error_description":"client_id must not be sent"}"#,
+                "DCR_GRANT_TYPES",
+            ),
             (307, "", "DCR_REGISTRATION_ENDPOINT"),
             (404, "<html>", "DCR_REGISTRATION_ENDPOINT"),
         ];
@@ -453,6 +471,31 @@ mod tests {
                 refused.hint()
             );
         }
+    }
+
+    #[test]
+    fn a_refusal_quotes_where_a_redirect_leads_and_what_a_challenge_says() {
+        let refused = |status, location: Option<&str>, challenge: Option<&str>| {
+            let answer = RawAnswer {
+                location: location.map(str::to_owned),
+                challenge: challenge.map(str::to_owned),
+                ..RawAnswer::new(status, b"", Timestamp::UNIX_EPOCH)
+            };
+            match RegistrationOutcome::of(&attempt(), &answer) {
+                RegistrationOutcome::Refused(refused) => refused,
+                other => panic!("{other:?}"),
+            }
+        };
+
+        let redirect = refused(307, Some("https://idp.example/\u{1b}register/"), None);
+        assert_eq!(
+            redirect.to_string(),
+            "HTTP 307 (Location: https://idp.example/ register/)"
+        );
+        let challenge = r#"Bearer error="insufficient_scope", error_description="no""#;
+        let rights = refused(401, None, Some(challenge));
+        assert_eq!(rights.because, RefusedBecause::Rights);
+        assert_eq!(rights.to_string(), "HTTP 401: insufficient_scope (no)");
     }
 
     fn granted_by(status: u16, body: &Value) -> (Registered, Vec<Difference>) {
