@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 /// Tells the wall-clock time.
 ///
-/// What only measures a wait uses `tokio::time`, which a test can pause; what is stored or
-/// shown, or must survive a restart, is asked here.
+/// Waits are measured with `tokio::time`, which a test can pause. Times that are stored or shown,
+/// or that must survive a restart, come from here.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// The clock of this machine, in whole seconds: that is how often anything changes here, and
-    /// how people read it.
+    /// The clock of this machine, in whole seconds: nothing here needs a finer time, and seconds
+    /// are easier to read.
     pub fn system() -> Self {
         Self::new(|| {
             let now = Timestamp::now();

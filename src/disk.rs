@@ -1,4 +1,4 @@
-//! Files, one durable step at a time. `store` and `local_files` stand on it.
+//! Files, one durable step at a time. Used by `store` and `local_files`.
 
 mod durable_write;
 mod file_system;

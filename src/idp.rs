@@ -1,6 +1,6 @@
 //! The IdP's interface, one method for each RFC section.
 //!
-//! A method is one request and never repeats itself; who may repeat it, and when, follows from
+//! A method sends one request and never retries. Whether a caller may retry follows from
 //! [`SendError`](crate::transport::SendError).
 
 mod dcr;

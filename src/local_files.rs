@@ -1,5 +1,5 @@
-//! What lies on this host beside the store: the lock, `active.pem`, the client file, and the files
-//! that an operator names.
+//! Files on this host that are not the store's: the lock, `active.pem`, the client file, and the
+//! files that an operator names.
 
 mod directories;
 mod operator_files;

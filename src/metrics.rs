@@ -18,9 +18,9 @@ pub struct Metrics {
     registry: Registry,
     /// How often the JWK Set was fetched.
     pub jwks_served: Counter,
-    /// Registration requests by what came of them.
+    /// Registration requests by outcome.
     pub registrations: Family<Outcome, Counter>,
-    /// Proofs by what came of them.
+    /// Proofs by outcome.
     pub proofs: Family<Outcome, Counter>,
     /// Keys by state, one series per key in the ring.
     pub keys: Family<Key, Gauge<i64, AtomicI64>>,
@@ -111,7 +111,7 @@ impl Metrics {
     ///
     /// # Errors
     ///
-    /// None that a formatter into memory could have.
+    /// If the encoder fails, which it does not when it writes to memory.
     pub fn render(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -15,7 +15,7 @@ use tracing_subscriber::fmt;
 ///
 /// # Errors
 ///
-/// If the filter does not parse, or somebody else logs already.
+/// If the filter does not parse, or if a logger is set already.
 pub fn init(
     filter: &str,
     text: Option<bool>,

@@ -446,5 +446,8 @@ async fn plain_http_behind_an_https_address_is_told_as_a_mistake_in_the_address(
 
     let ended = Bff::serve(&env).ended().await;
 
-    ended.fails(78, &["cannot connect", "does not speak TLS", "IDP_BASE_URL"]);
+    ended.fails(
+        78,
+        &["cannot connect", "does not speak TLS", "IDP_BASE_URL"],
+    );
 }

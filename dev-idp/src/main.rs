@@ -237,7 +237,7 @@ fn write_secret(file: &Path, secret: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// A closed pipe is no reason to stop.
+/// A closed pipe does not stop the provider.
 fn say(out: &mut impl io::Write, line: std::fmt::Arguments<'_>) {
     writeln!(out, "{line}").ok();
 }

@@ -234,7 +234,7 @@ fn check_scope(policy: &Policy, metadata: &Map<String, Value>) -> Result<(), Ref
     }
 }
 
-/// Refuses a wished `client_id` that could not stand in a URL path.
+/// Refuses a requested `client_id` that could not stand in a URL path.
 pub(crate) fn check_client_id(client_id: &str) -> Result<(), Refusal> {
     let unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
     if client_id.is_empty()

@@ -93,7 +93,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
         .then(|| token.trim_start())
 }
 
-/// The body, if it is a JSON object and says so.
+/// The body, if it is a JSON object and has the media type of one.
 pub(crate) fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let kind = headers.get(header::CONTENT_TYPE);
     if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")) {

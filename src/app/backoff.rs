@@ -7,8 +7,9 @@ use tokio::time::Instant;
 
 use super::shutdown::Shutdown;
 
-/// Pauses between tries, doubling from [`Backoff::FIRST`] to [`Backoff::LONGEST`] and spread by
-/// a random half, so that instances that failed together do not come back together.
+/// Pauses between tries, doubling from [`Backoff::FIRST`] to [`Backoff::LONGEST`] and shortened by
+/// up to half at random, so that instances that failed at the same time do not retry at the same
+/// time.
 #[derive(Debug)]
 pub struct Backoff {
     next: Duration,
@@ -41,8 +42,8 @@ impl Backoff {
         }
     }
 
-    /// Waits, at least for what the other side asked for; `false`, at once, if there is no
-    /// time left for another try.
+    /// Waits, at least as long as the server asked for. Returns `false` without waiting if no time
+    /// is left for another try.
     pub async fn pause(&mut self, at_least: Option<Duration>) -> bool {
         let pause = spread(self.next).max(at_least.unwrap_or_default());
         self.next = (self.next * 2).min(Self::LONGEST);
@@ -66,7 +67,7 @@ impl Backoff {
 /// Between a half and the whole of `pause`.
 fn spread(pause: Duration) -> Duration {
     let mut random = [0];
-    // Without randomness the pause is whole, which is only less polite.
+    // Without randomness the pause is not shortened, which is safe.
     if rand_bytes(&mut random).is_err() {
         return pause;
     }

@@ -1,11 +1,11 @@
-//! How the service is doing: what is known and lost with the process.
+//! The condition of the service: facts that are kept in memory only.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::registration::{Drift, Proof};
 use jiff::Timestamp;
 
-/// The condition of the service; asking it calls nobody.
+/// The condition of the service; reading it sends no request.
 #[derive(Debug)]
 pub struct Condition {
     inner: Mutex<Inner>,
@@ -30,7 +30,7 @@ pub enum Bootstrap {
         /// Whether it is tried again by itself.
         transient: bool,
     },
-    /// There is none: the service only keeps keys.
+    /// Registration is off: the service only keeps keys.
     Off,
     /// A usable registration.
     Ready,
@@ -42,7 +42,7 @@ pub enum Bootstrap {
 }
 
 impl Condition {
-    /// Before anything has happened; with `registers`, a registration is still to come.
+    /// The condition at the start; `registers` says whether a registration follows.
     pub fn new(registers: bool) -> Self {
         let bootstrap = if registers {
             Bootstrap::Starting { step: "starting" }
@@ -68,7 +68,7 @@ impl Condition {
         self.read().proof
     }
 
-    /// What had drifted when the IdP was last asked, and when that was.
+    /// The drift that the last read of the registration found, and the time of that read.
     pub fn drift(&self) -> Option<(Drift, Timestamp)> {
         self.read().drift
     }
@@ -88,7 +88,7 @@ impl Condition {
         self.change(|inner| inner.proof = Some(proof));
     }
 
-    /// Notes what had drifted when the IdP was asked.
+    /// Notes the drift that a read of the registration found.
     pub fn set_drift(&self, drift: Drift, checked_at: Timestamp) {
         self.change(|inner| inner.drift = Some((drift, checked_at)));
     }

@@ -10,12 +10,11 @@ use crate::config::KeysConfig;
 use crate::jose::{Algorithm, SigningKey};
 use crate::local_files::Directories;
 
-/// Sees to it that the ring has a key: the one that is named, or one that is made on an empty
-/// volume.
+/// Makes sure that the ring has a key: the configured one, or a new one on an empty volume.
 ///
 /// # Errors
 ///
-/// [`KeysError`]; a volume that was in use before never gets a new key.
+/// [`KeysError`]; no key is made on a volume that was in use before.
 pub(super) async fn ensure(
     ledger: &Ledger,
     directories: &Directories,
@@ -60,6 +59,7 @@ async fn made(
     let intended = state.intended_key();
     let wanted = intended.map(|key| &key.kid).or(config.kid.as_ref());
     if let Some(kid) = wanted {
+        // The PEM that a key was imported from may be in the same directory, and is not ours.
         names.retain(|name| *name != kid.file_stem());
         let alg = config.algorithm.or(intended.map(|key| key.alg));
         let passphrase = config.passphrase.clone();

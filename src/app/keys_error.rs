@@ -15,7 +15,7 @@ pub enum KeysError {
     /// The state could not be changed.
     #[error("cannot store which key signs")]
     Commit(#[from] CommitError),
-    /// A key of the ring is kept in a file that does not hold it.
+    /// The file of a key in the ring does not hold a usable key.
     #[error("the file of key `{kid}` cannot be used")]
     Damaged {
         /// The key.
@@ -23,7 +23,7 @@ pub enum KeysError {
         /// Why.
         source: LoadKeyError,
     },
-    /// The file of a key holds another one, which is not the one that is published.
+    /// The file of a key holds another key than the published one.
     #[error("the file of key `{kid}` holds another key than the one that is published")]
     Exchanged {
         /// The key.
@@ -37,7 +37,7 @@ pub enum KeysError {
         /// Why.
         source: KeyStoreError,
     },
-    /// The named PEM is no key that can be used.
+    /// The configured PEM cannot be used as a signing key.
     #[error("the signing key {path} cannot be used")]
     Import {
         /// The file.
@@ -54,7 +54,7 @@ pub enum KeysError {
     /// The state refuses the key.
     #[error(transparent)]
     Refused(#[from] RingRefusal),
-    /// PEM files lie on the volume, and nothing says which of them is to sign.
+    /// The volume holds PEM files, and no setting names the one to sign with.
     #[error(
         "{} already holds PEM files ({}), and nothing says which one is to sign",
         .directory.display(), .names.join(", ")
@@ -92,7 +92,7 @@ impl From<UpdateError<RingRefusal>> for KeysError {
     }
 }
 
-/// The hint where a key file is not what it was.
+/// The hint for a key file that was changed or removed.
 const RESTORE: &str = "restore the file from a backup of BFF_KEYS_DIR";
 
 impl KeysError {

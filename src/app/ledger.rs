@@ -15,7 +15,7 @@ use crate::store::{BadDocument, CommitError, LoadError, Loaded, Store};
 
 /// Holds the state and is the only way to change it.
 ///
-/// Who reads it sees nothing that would not survive a crash.
+/// A reader sees only what has been committed.
 #[derive(Debug)]
 pub struct Ledger {
     store: Arc<dyn Store>,
@@ -62,7 +62,7 @@ impl From<UpdateError<Infallible>> for CommitError {
     }
 }
 
-/// How often a change is decided anew because somebody else has committed.
+/// How often a change is decided again because another process has committed.
 const CONFLICTS: u32 = 5;
 
 impl Ledger {
@@ -129,16 +129,16 @@ impl Ledger {
         self.fell_back.as_ref()
     }
 
-    /// Carries out a transition, and returns what it returned once it would survive a crash.
+    /// Carries out a transition, and returns its result once it is durable.
     ///
-    /// Transitions come one after the other. One whose commit has begun is carried out even if
-    /// nobody waits for it any more. If somebody else has committed meanwhile, the state is
-    /// loaded anew and the transition is decided again.
+    /// Transitions come one after the other. Once its commit has begun, a transition is carried out
+    /// even if the caller stops waiting. If another process has committed in the meantime, the
+    /// state is loaded again and the transition is decided again.
     ///
     /// # Errors
     ///
-    /// [`UpdateError`]; the state here is then as it was. Where it is not known which one the
-    /// store has, the next transition is based on what it has by then.
+    /// [`UpdateError`]; the state in memory is then unchanged. If it is not known which revision
+    /// the store has, the next transition loads it first.
     pub async fn update<T, E: Error + 'static>(
         &self,
         mut change: impl FnMut(&mut State) -> Result<T, E>,
@@ -174,12 +174,11 @@ impl Ledger {
         Ok(self.update(change).await?)
     }
 
-    /// Loads the state anew, if the store has another revision than this one, or it is not known
-    /// which one it has.
+    /// Loads the state again if the store has another revision, or if its revision is not known.
     ///
     /// # Errors
     ///
-    /// [`CommitError`]; the state here is then as it was.
+    /// [`CommitError`]; the state in memory is then unchanged.
     pub async fn follow(&self) -> Result<(), CommitError> {
         let rev = Arc::clone(&self.rev).lock_owned().await;
         let stale = match *rev {
@@ -233,7 +232,7 @@ impl Ledger {
     ) -> (OwnedMutexGuard<Option<Rev>>, Result<(), CommitError>) {
         let (store, views) = (Arc::clone(&self.store), self.views.clone());
         blocking(move || {
-            // Not known until the store has said so, even after a panic.
+            // Unknown until the store has answered, even after a panic.
             let base = rev.take().unwrap_or_default();
             let committed = match commit(store.as_ref(), &state, base) {
                 Ok(committed) => {
@@ -288,8 +287,8 @@ fn commit(store: &dyn Store, state: &State, base: Rev) -> Result<Rev, CommitErro
         Err(error @ CommitError::Unknown { .. }) => {
             let found = store.load().ok();
             match found.filter(|loaded| loaded.fell_back.is_none()) {
-                // In place, but perhaps not for good: once more from the start, because a sync
-                // that is only repeated may succeed for what is already lost.
+                // In place, but perhaps not durable. It is written again from the start, because a
+                // repeated sync may report success for data that is already lost.
                 Some(found) if found.rev == base.next() && is_same(&found.state, state) => {
                     store.commit(state, found.rev).map_err(|_| error)
                 }
@@ -328,7 +327,7 @@ fn not_committed(error: CommitError) -> CommitError {
     }
 }
 
-/// A state that cannot be loaded: which one is in place is not known.
+/// A state that cannot be loaded: which revision is in place is not known.
 fn unknown(error: LoadError) -> CommitError {
     match error {
         LoadError::Unreadable {

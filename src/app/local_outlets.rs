@@ -14,7 +14,7 @@ use crate::state::State;
 #[derive(Debug)]
 pub struct LocalOutlets {
     outlets: Outlets,
-    /// What could not be written when it was last tried: it is said once.
+    /// The errors of the last try: each is logged once.
     failed: Arc<Mutex<Vec<String>>>,
 }
 
@@ -50,7 +50,7 @@ impl LocalOutlets {
     }
 }
 
-/// Says what cannot be written, unless that was said the last time.
+/// Logs what cannot be written, unless the last try logged the same.
 fn report(failed: &Mutex<Vec<String>>, errors: &[OutletError]) {
     let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
     let texts: Vec<String> = errors.iter().map(|error| chain(error)).collect();
@@ -66,7 +66,7 @@ fn report(failed: &Mutex<Vec<String>>, errors: &[OutletError]) {
     *failed = texts;
 }
 
-/// What the application needs to know of the client, none of it secret; none before there is one.
+/// The public data of the client for the application; `None` before a client is registered.
 fn client_file(config: &Config, state: &State) -> Option<String> {
     let client = state.registration()?;
     let key = &state.ring()?.current().jwk;

@@ -9,7 +9,7 @@ use crate::jose::SigningKey;
 use crate::keyring::KeyRing;
 use crate::local_files::read_pem;
 
-/// The first key, from the file that is named for it.
+/// Reads the first key from the configured file.
 pub(super) async fn import(path: &Path, config: &KeysConfig) -> Result<SigningKey, KeysError> {
     let text = read_pem(path).map_err(|source| KeysError::Unreadable {
         path: path.to_path_buf(),
@@ -28,8 +28,8 @@ pub(super) async fn import(path: &Path, config: &KeysConfig) -> Result<SigningKe
         })
 }
 
-/// A key that lies where the first one was, and that the ring does not know: it comes in by a
-/// rotation. One that has left the set already is refused: its key ID is never used again.
+/// A key in the configured file that the ring does not know: it is rotated to. A key that has left
+/// the JWK Set is refused, because no key ID is used twice.
 pub(super) fn offered(config: &KeysConfig, ring: &KeyRing) -> Option<SigningKey> {
     let path = config.signing_key.as_deref()?;
     let text = read_pem(path).ok()?;

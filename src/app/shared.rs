@@ -1,4 +1,4 @@
-//! The service with its state and keys, before it has called anybody.
+//! The service with its state and keys, before its first request.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub struct App {
     /// What became of the background tasks.
     pub supervision: Supervision,
     outlets: LocalOutlets,
-    #[expect(dead_code, reason = "dropping it gives the lock away")]
+    #[expect(dead_code, reason = "dropping it releases the lock")]
     directories: Directories,
 }
 
@@ -151,13 +151,13 @@ impl App {
         self.outlets.show(&self.config, &state).await;
     }
 
-    /// A key that an operator has put where the first one was, and that is to be rotated to.
+    /// A key that an operator has put in place of the first one, to be rotated to.
     pub fn offered_key(&self) -> Option<SigningKey> {
         offered(&self.config.keys, self.ledger.state().ring()?)
     }
 }
 
-/// What another process is told that finds the state directory taken.
+/// What another process reads that finds the state directory locked.
 fn owner() -> String {
     let host = Path::new("/proc/sys/kernel/hostname");
     let host = std::fs::read_to_string(host).unwrap_or_default();

@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 
 /// Tells the tasks when to stop, and waits for them.
 ///
-/// `soft` asks for an end after the work at hand; `hard` for one at once. All tasks of the
-/// service are spawned here, so that none is cut off unseen.
+/// `soft` asks tasks to finish their present work, `hard` to stop at once. All tasks of the service
+/// are spawned here, so that a stop waits for each of them.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     soft: CancellationToken,
@@ -19,7 +19,7 @@ pub struct Shutdown {
     tasks: TaskTracker,
 }
 
-/// A task ended in a panic, which standard error has told about.
+/// A task panicked; the message is on standard error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a task of the service panicked")]
 pub struct Panicked;
@@ -32,7 +32,7 @@ pub struct Signals {
 }
 
 impl Shutdown {
-    /// How long work at hand may take after the first signal.
+    /// How long present work may take after the first signal.
     pub const GRACE: Duration = Duration::from_secs(10);
 
     /// Nothing has been asked yet.
@@ -45,8 +45,8 @@ impl Shutdown {
         self.tasks.spawn(task);
     }
 
-    /// Begins `work` now and runs it to its end, even if whoever waits for it goes away: what
-    /// talks to the IdP must not be cut off between a request and its answer.
+    /// Starts `work` now and runs it to its end, even if the caller stops waiting: a request to the
+    /// IdP must not be cut off before its answer.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl Shutdown {
             match task.await {
                 Ok(result) => Ok(result),
                 Err(error) if error.is_panic() => Err(Panicked),
-                // The runtime is going away, and with it everything that waits here.
+                // The runtime is shutting down: this task is not polled again.
                 Err(_) => std::future::pending().await,
             }
         }
@@ -86,7 +86,7 @@ impl Shutdown {
     }
 
     /// Waits for the tasks: until they are done, [`Shutdown::GRACE`] is over, or `impatience`
-    /// completes. Says whether all of them came to their end.
+    /// completes. Says whether all of them ended.
     pub async fn finish(&self, impatience: impl Future<Output = ()>) -> bool {
         self.begin();
         self.tasks.close();
@@ -101,8 +101,8 @@ impl Shutdown {
 }
 
 impl Signals {
-    /// Takes the signals over, from now on: the first process of a container has no default
-    /// action for them.
+    /// Handles the signals from now on: the first process of a container has no default action for
+    /// them.
     ///
     /// # Errors
     ///

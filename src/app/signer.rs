@@ -15,8 +15,8 @@ use crate::store::{KeyStoreError, Store};
 
 /// Signs with the key that the state names.
 ///
-/// Which one that is stands in the state alone: it is looked up for each signature, and never kept
-/// beside it.
+/// Only the state says which key that is: it is looked up for each signature, and never stored a
+/// second time.
 #[derive(Debug)]
 pub struct Signer {
     ledger: Arc<Ledger>,
@@ -107,8 +107,8 @@ impl Signer {
         keys.get(kid).map(Arc::clone)
     }
 
-    /// Keeps a new key for good, before the ring names it: the intention is in the state before
-    /// its file is, so that the file is known to be ours.
+    /// Stores a new key before the ring names it. The intention is committed before the file is
+    /// written, so that the file is known to be ours.
     ///
     /// # Errors
     ///
@@ -119,8 +119,8 @@ impl Signer {
         Ok(())
     }
 
-    /// A key that was intended and kept, and that the ring never named: the process ended in
-    /// between. Nobody has seen it, so it can be used.
+    /// A key that was intended and stored, and that the ring never named, because the process ended
+    /// in between. It was never published, so it can be used.
     pub async fn intended(&self) -> Option<SigningKey> {
         let state = self.ledger.state();
         let (intended, ring) = (state.intended_key()?, state.ring()?);
@@ -166,7 +166,7 @@ pub(super) async fn keep(
     }
     let (store, owned_kid) = (Arc::clone(ledger.store()), kid.clone());
     blocking(move || match store.write_key(&owned_kid, &pem) {
-        // Encrypted or laid out otherwise, it can be the same key all the same.
+        // The file may hold the same key, encrypted or in another encoding.
         Err(error @ KeyStoreError::Exists { .. }) => {
             let there = read(store.as_ref(), passphrase.as_ref(), &owned_kid, Some(alg));
             if there.is_ok_and(|there| *there.public() == public) {

@@ -24,10 +24,10 @@ pub struct StatusReport {
     /// What the IdP still has to be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub projections: Vec<ProjectionReport>,
-    /// The last proof; not known beside the service.
+    /// The last proof; absent if the service does not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
-    /// Clients that nothing of ours uses any more and that may still exist.
+    /// Clients that are no longer used and may still exist at the IdP.
     pub orphans: Vec<OrphanReport>,
     /// What happened, oldest first.
     pub journal: Journal,
@@ -144,7 +144,7 @@ pub enum RegistrationState {
     Registered,
     /// There is a client, and another is to take its place.
     Replacing,
-    /// There is a client, which cannot be changed from here.
+    /// A client is registered, and cannot be changed from here.
     Unmanageable,
 }
 
@@ -158,7 +158,7 @@ pub struct ProjectionReport {
     pub open_since: Option<Timestamp>,
 }
 
-/// A client that nothing of ours uses any more.
+/// A client that is no longer used.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct OrphanReport {
     /// The issuer at which it is known.
@@ -170,7 +170,7 @@ pub struct OrphanReport {
 }
 
 impl StatusReport {
-    /// What the state alone tells. `policy` tells when a key leaves the set.
+    /// The report from the state alone. `policy` decides when a key leaves the set.
     pub fn of(state: &State, policy: Option<&RotationPolicy>) -> Self {
         Self {
             keys: state
@@ -186,7 +186,7 @@ impl StatusReport {
         }
     }
 
-    /// The same with what the running service knows besides.
+    /// The same, with what only the running service knows.
     #[must_use]
     pub fn with(mut self, condition: &Condition, rotation: RotationReport) -> Self {
         self.rotation = Some(rotation);

@@ -6,7 +6,8 @@ use crate::config::KeysConfig;
 use crate::disk::HostDisk;
 use crate::store::{FileStore, Store};
 
-/// The store of this configuration. Who writes to it has to own it first; who only looks need not.
+/// The store of this configuration. A writer must hold the lock of the directories; a reader need
+/// not.
 pub fn store_of(config: &KeysConfig) -> Arc<dyn Store> {
     let disk = Arc::new(HostDisk);
     Arc::new(FileStore::new(disk, &config.keys_dir, &config.state_dir))

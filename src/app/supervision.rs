@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::shutdown::Shutdown;
 use crate::clock::Clock;
 
-/// Starts tasks again that panicked, and says so.
+/// Starts tasks again that panicked, and reports it.
 #[derive(Clone, Debug)]
 pub struct Supervision {
     tasks: Arc<Mutex<BTreeMap<&'static str, TaskReport>>>,

@@ -62,7 +62,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help that was asked for goes to standard output, and is no error.
+            // Help that was asked for goes to standard output, and is not an error.
             let asked = matches!(
                 error.kind(),
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion

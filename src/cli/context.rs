@@ -43,7 +43,7 @@ pub(super) fn start_log(config: &LogConfig) -> Result<(), Failure> {
     })
 }
 
-/// The state as it is, beside the service that owns it.
+/// Reads the state, also while the service runs.
 pub(super) fn stored(config: &KeysConfig) -> Result<State, Failure> {
     Ok(store_of(config).load()?.state)
 }
@@ -64,7 +64,7 @@ pub(super) fn block_on_all<T>(work: impl Future<Output = T>) -> Result<T, Failur
     Ok(runtime.block_on(work))
 }
 
-/// Runs what waits, for a command that does one thing.
+/// Runs one future, for a command that does one thing.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 
 pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let config = context.read::<ListenConfig>();
-    // A health check has two answers only: 2 is reserved by Docker, and 78 would be news.
+    // A health check exits 0 or 1 only: Docker reserves 2 and gives others no meaning.
     let failed = |error: anyhow::Error, hint: &str| Failure::new(Exit::Failure, error, hint);
     let config = config.map_err(|failure| Failure {
         exit: Exit::Failure,

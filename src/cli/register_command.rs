@@ -54,7 +54,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     Ok(())
 }
 
-/// Through the running service, because it owns the state; else on our own.
+/// Through the running service, which owns the state; else in this process.
 async fn dry_run(config: Config) -> Result<PlanReport, Failure> {
     let listen = config.listen.clone();
     let app = match App::open(config, Clock::system()).await {
@@ -73,7 +73,7 @@ async fn dry_run(config: Config) -> Result<PlanReport, Failure> {
 }
 
 async fn register(mut config: Config) -> Result<Ordered, Failure> {
-    // Who runs this command waits for its end.
+    // The caller of this command waits for its end.
     config.dcr.allow_failure = false;
     let listen: ListenConfig = config.listen.clone();
     let mut signals = Signals::take()?;

@@ -16,20 +16,20 @@ use crate::jose::{Algorithm, Kid};
 use crate::keyring::KeyState;
 use crate::rotator::Mode;
 
-/// Without a flag, a new key is published, proven and promoted, which takes its time.
+/// Without a flag, a new key is published, and after a wait proven and promoted.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Arguments {
     /// Does not wait until every copy of the JWK Set is renewed; the proof stays.
     #[arg(long, conflicts_with = "compromised")]
     now: bool,
-    /// The keys are known to somebody else: a new one signs at once, all others leave the set.
+    /// The private keys may be known to others: a new key signs at once, all others leave the set.
     #[arg(long)]
     compromised: bool,
     /// The algorithm of the new key (default: that of the present one).
     #[arg(long)]
     alg: Option<Algorithm>,
-    /// Shows where a rotation stands, and orders none.
+    /// Shows where a rotation stands, and begins none.
     #[arg(long, conflicts_with_all = ["now", "compromised", "alg"])]
     show: bool,
     /// Waits until the new key signs, and shows how it goes.
@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     wait: bool,
 }
 
-/// Pause between two looks at a rotation that is waited for.
+/// Pause between two reads of a rotation that is waited for.
 const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Failure> {

@@ -34,7 +34,7 @@ pub(super) fn command(mut context: Context, arguments: &Arguments) -> Result<(),
     block_on_all(until_a_signal(config))?
 }
 
-/// Runs the service until a signal ends it. The log tells the failure, if its filter lets it.
+/// Runs the service until a signal ends it. The log has the failure, if its filter allows it.
 async fn until_a_signal(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::take()?;
     run(config, &mut signals).await.map_err(|error| {

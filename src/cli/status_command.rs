@@ -14,7 +14,7 @@ pub(super) fn command(context: &Context) -> Result<(), Failure> {
     let (keys, listen) = context.read::<(KeysConfig, ListenConfig)>()?;
     let report = match from_service(&listen) {
         Some(report) => report,
-        // Nothing runs, or nothing may be asked: the store knows most of it.
+        // No service runs, or it may not be asked: the store has most of it.
         None => StatusReport::of(&stored(&keys)?, None),
     };
     if context.json {

@@ -46,7 +46,7 @@ const BOOTSTRAP_TIMEOUTS: RangeInclusive<Duration> = Duration::ZERO..=Duration::
 pub struct DcrConfig {
     /// Whether there is a registration at all.
     pub enabled: bool,
-    /// Use the stored registration and call nobody.
+    /// Use the stored registration, without a request to the IdP at a start.
     pub skip: bool,
     /// Keep serving keys when the registration fails, instead of exiting.
     pub allow_failure: bool,
@@ -55,7 +55,7 @@ pub struct DcrConfig {
     /// The token of the IdP's administrator: mints an initial or renews a registration access
     /// token.
     pub idp_admin_token: Option<Secret>,
-    /// The wished `client_id`.
+    /// The requested `client_id`.
     pub client_id: Option<String>,
     /// `client_name`.
     pub client_name: String,

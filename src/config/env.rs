@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Env(BTreeMap<String, OsString>);
 
 impl Env {
-    /// The variables of this process. A name that is not UTF-8 is none of ours, and left out.
+    /// The variables of this process. Names that are not UTF-8 are left out: no setting has one.
     pub fn process() -> Self {
         Self(
             std::env::vars_os()

@@ -13,7 +13,7 @@ use super::mistakes::{ConfigError, Origin};
 use super::parse::{quoted, shown};
 use super::settings::{self, CONFIG_VARIABLE};
 
-/// A value as it was given, before its setting has been asked what it means.
+/// A value as it was given, before it is parsed for its setting.
 #[derive(Clone)]
 pub(super) enum Value {
     List(Vec<String>),
@@ -48,7 +48,7 @@ impl Value {
 pub(super) struct ConfigFile {
     path: PathBuf,
     entries: BTreeMap<String, Entry>,
-    /// Whether others than its owner can read it.
+    /// Whether users other than its owner can read it.
     pub(super) exposed: bool,
 }
 
@@ -60,8 +60,8 @@ struct Entry {
 impl ConfigFile {
     /// Reads and parses a file; the errors say which keys are unknown, or why nothing was read.
     ///
-    /// Nothing of the file's text is quoted but the names of keys: a line may hold a secret.
-    /// `named_by` is where its path came from.
+    /// Only names of keys are quoted from the file: a line may hold a secret. `named_by` is where
+    /// its path came from.
     pub(super) fn read(path: &Path, named_by: Origin) -> (Option<Self>, Vec<ConfigError>) {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,

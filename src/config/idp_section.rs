@@ -68,7 +68,7 @@ impl Section for IdpConfig {
 impl Section for Option<IdpConfig> {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let allow_insecure_http = reader.value(BFF_ALLOW_INSECURE_HTTP, parse::boolean);
-        // A permission that is no boolean is a mistake of its own, and no refusal.
+        // A value that is not a boolean is reported by itself, and does not count as `false`.
         let permitted = allow_insecure_http.unwrap_or(true);
         let base = |text: &str| transport(parse::base_url(text)?, permitted);
         let endpoint = |text: &str| transport(parse::http_url(text)?, permitted);

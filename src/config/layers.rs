@@ -16,7 +16,7 @@ pub(super) struct Layers {
     pub(super) overrides: Overrides,
 }
 
-/// A value that somebody gave.
+/// A value that was given.
 pub(super) struct Given<'a> {
     pub(super) name: String,
     pub(super) origin: Origin,

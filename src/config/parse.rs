@@ -98,7 +98,7 @@ pub(super) fn algorithm(text: &str) -> Result<Algorithm, Wrong> {
 pub(super) fn log_filter(text: &str) -> Result<String, Wrong> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-    // A bare word that is no level would be taken for a module's name, and silence all others.
+    // A bare word that is not a level would be read as a module's name, and turn all others off.
     let mistyped = LEVELS
         .iter()
         .map(|level| strsim::osa_distance(level, &text.to_ascii_lowercase()))

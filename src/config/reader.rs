@@ -51,12 +51,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether anybody gave this setting, rightly or wrongly.
+    /// Whether this setting was given, with a valid value or not.
     pub(super) fn is_set(&self, setting: Setting) -> bool {
         !matches!(self.layers.find(setting), Ok(None))
     }
 
-    /// Whether anybody gave this setting a value other than its default.
+    /// Whether this setting was given a value other than its default.
     pub(super) fn is_changed(&self, setting: Setting) -> bool {
         match self.layers.find(setting) {
             Ok(Some(given)) => match given.value.as_ref() {
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether a variable that is no setting of ours is set in the environment.
+    /// Whether a variable that is not a setting is set in the environment.
     pub(super) fn has_variable(&self, name: &str) -> bool {
         self.layers.env.get(name).is_some()
     }
@@ -238,8 +238,8 @@ impl<'a> Reader<'a> {
         self.fail(setting.name, origin, problem)
     }
 
-    /// Notes that a setting is needed; always `None`. A file that could not be read may have
-    /// held it, so that nothing is said then.
+    /// Notes that a setting is needed; always `None`. A file that could not be read may have held
+    /// it; then no mistake is noted.
     pub(super) fn missing<T>(&mut self, setting: Setting, problem: &str) -> Option<T> {
         if self.layers.file_failed {
             return None;

@@ -74,7 +74,7 @@ impl Section for RotationConfig {
             rotate_after: rotate.map(|days| DAY * days).filter(|age| !age.is_zero()),
             retire_after: DAY * retire?,
             max_keys: usize::try_from(max_keys?).ok()?,
-            // A default gives way to the floor; a wish below it is refused above.
+            // The default is raised to the minimum; a configured value below it was refused above.
             prepublish: prepublish?.max(floor?),
         })
     }

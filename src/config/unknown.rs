@@ -1,4 +1,4 @@
-//! Names that are no setting, but look like one.
+//! Names that look like a setting, but are not one.
 
 use super::env::{Env, Overrides};
 use super::mistakes::{ConfigError, ConfigWarning, Origin};

@@ -15,12 +15,12 @@ const TEMPORARY: &str = ".bff-tmp";
 pub enum ReplaceError {
     /// As it was.
     Before(io::Error),
-    /// As it was, or replaced, and then perhaps not for good.
+    /// As it was, or replaced, but perhaps not durably.
     Unclear(io::Error),
 }
 
 impl ReplaceError {
-    /// The error itself, for a caller to whom it is all the same.
+    /// The error itself, for a caller that needs no such difference.
     pub fn into_io(self) -> io::Error {
         match self {
             Self::Before(error) | Self::Unclear(error) => error,
@@ -48,7 +48,7 @@ pub fn replace_own(
         tidy();
         ReplaceError::Before(error)
     })?;
-    // A file system on a network can rename and say that it did not.
+    // A network file system can rename the file and still report an error.
     disk.rename(&temporary, path).map_err(|error| {
         tidy();
         ReplaceError::Unclear(error)
@@ -89,12 +89,12 @@ fn create_in_place(disk: &dyn Disk, path: &Path, contents: &[u8], mode: u32) -> 
     written.inspect_err(|_| drop(disk.remove(path)))
 }
 
-/// Lets `path`, which is a symbolic link of ours or nothing, lead to `target`; there is no moment
-/// without it.
+/// Makes `path`, which is a symbolic link of ours or does not exist, point to `target`, in one
+/// atomic step.
 ///
 /// # Errors
 ///
-/// Any I/O error; the link then leads where it did before. Anything but a link is never replaced.
+/// Any I/O error; the link then points where it did before. Anything but a link is never replaced.
 pub fn link(disk: &dyn Disk, path: &Path, target: &Path) -> io::Result<()> {
     if disk.read_link(path).is_ok_and(|there| there == target) {
         return Ok(());
@@ -107,7 +107,7 @@ pub fn link(disk: &dyn Disk, path: &Path, target: &Path) -> io::Result<()> {
     disk.sync_directory(directory(path))
 }
 
-/// Refuses what is there and is not of the kind that we make.
+/// Refuses a `path` that exists and is not of the kind that we make.
 fn own(disk: &dyn Disk, path: &Path, kind: Kind) -> io::Result<()> {
     match disk.kind(path)? {
         Some(found) if found != kind => {
@@ -118,7 +118,7 @@ fn own(disk: &dyn Disk, path: &Path, kind: Kind) -> io::Result<()> {
     }
 }
 
-/// Makes a file durable that another process has written, perhaps in its last moment.
+/// Makes a file durable that another process has written, perhaps just before it ended.
 ///
 /// # Errors
 ///
@@ -147,8 +147,8 @@ pub fn create_directory(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes the names of a directory and of those above it durable: a file is no safer than the
-/// directory it lies in.
+/// Makes the entries of a directory and of those above it durable: a file survives a crash only if
+/// its directory does.
 ///
 /// # Errors
 ///
@@ -158,7 +158,7 @@ pub fn anchor(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     loop {
         let above = directory(path);
         match disk.sync_directory(above) {
-            // Where we can make nothing, we have made nothing.
+            // A directory that we cannot write has no new entry of ours.
             Err(error) if is_not_ours(&error) => return Ok(()),
             result => result?,
         }
@@ -169,9 +169,8 @@ pub fn anchor(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether an error of a sync says that this place is not ours to change, or that it keeps
-/// nothing. A file system that is mounted read-only is not among them: it has nothing to sync,
-/// and says yes, until it breaks.
+/// Whether an error of a sync means that we may not write there, or that the file system has no
+/// sync. A read-only mount is not among them: its sync succeeds, so an error means that it fails.
 pub fn is_not_ours(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -196,7 +195,7 @@ pub fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(swept)
 }
 
-/// A name beside `path` that nobody else uses.
+/// A name in the directory of `path` that nothing else uses.
 fn temporary(path: &Path) -> io::Result<PathBuf> {
     let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
     let name = path.file_name().ok_or_else(invalid)?.to_string_lossy();
@@ -206,7 +205,7 @@ fn temporary(path: &Path) -> io::Result<PathBuf> {
     Ok(directory(path).join(format!(".{name}.{random:08x}{TEMPORARY}")))
 }
 
-/// The directory that `path` lies in.
+/// The directory of `path`.
 fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,

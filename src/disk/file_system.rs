@@ -12,8 +12,8 @@ pub const PUBLIC: u32 = 0o644;
 
 /// What the program asks of a file system, one step at a time.
 ///
-/// It touches files in no other way, so that a test can stand in for the disk and lose whatever
-/// was not synced.
+/// It uses files in no other way, so that a test can replace the disk and drop whatever was not
+/// synced.
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Whether there is a directory at `path`.
     fn is_directory(&self, path: &Path) -> bool;
@@ -67,14 +67,14 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Any I/O error.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Where the symbolic link `path` leads.
+    /// Where the symbolic link `path` points.
     ///
     /// # Errors
     ///
-    /// Any I/O error, also if it is no symbolic link.
+    /// Any I/O error, also if it is not a symbolic link.
     fn read_link(&self, path: &Path) -> io::Result<PathBuf>;
 
-    /// Makes a symbolic link at `path` that leads to `target`.
+    /// Makes a symbolic link at `path` that points to `target`.
     ///
     /// # Errors
     ///
@@ -102,11 +102,11 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Any I/O error.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes the lock that the file at `path` stands for, and writes `owner` into it.
+    /// Takes the lock on the file at `path`, and writes `owner` into it.
     ///
     /// # Errors
     ///
-    /// Any I/O error. That somebody else has it is none.
+    /// Any I/O error; that another process holds it is not one.
     fn lock(&self, path: &Path, owner: &str) -> io::Result<Lock>;
 }
 
@@ -138,14 +138,14 @@ pub trait DiskFile: fmt::Debug + Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// What became of a wish for a lock.
+/// The result of an attempt to take a lock.
 #[derive(Debug)]
 pub enum Lock {
     /// It is ours until this is dropped.
     Held(Box<dyn Held>),
-    /// Another process has it: what its owner wrote.
+    /// Another process holds it: what that process wrote into it.
     Taken(String),
 }
 
-/// A lock; dropping it gives it away.
+/// A lock; dropping it releases it.
 pub trait Held: fmt::Debug + Send + Sync {}

@@ -22,7 +22,7 @@ pub struct Parts {
     pub rotator: Arc<Rotator>,
 }
 
-/// What handlers can name; each takes the piece it needs.
+/// What handlers can extract; each takes the part it needs.
 #[derive(Clone, Debug, FromRef)]
 pub(super) struct AppState {
     app: Arc<App>,

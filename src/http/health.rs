@@ -1,4 +1,4 @@
-//! Health, for machines and for people. Calls nobody.
+//! Health, for machines and for people. Sends no request.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ enum Level {
     Ok,
     /// The keys are served, and something else is not as it should be.
     Degraded,
-    /// The service is of no use.
+    /// The service cannot do its work.
     Failing,
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// Everything at a glance: 503 only if an operator has to act before the service is of use.
+/// Everything at a glance: 503 only if the service cannot do its work until an operator acts.
 pub(super) async fn healthz(
     State(app): State<Arc<App>>,
     State(rotator): State<Arc<Rotator>>,

@@ -26,7 +26,7 @@ const MAX_CONNECTIONS: usize = 1024;
 /// Pause after a failure to accept, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until the service stops; then lets requests at hand finish.
+/// Serves `router` on `listener` until the service stops; then lets present requests finish.
 ///
 /// `axum::serve` has no time limit for headers, so that a peer could hold a connection for
 /// ever; this one has.

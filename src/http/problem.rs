@@ -40,9 +40,9 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Gives every error the form of a problem, and keeps caches away from what must not be kept.
+/// Turns every error into problem details, and sets `no-store` where no other lifetime is set.
 ///
-/// The errors that come from below, such as 404, 405 and 413, keep their fields (`Allow`).
+/// Errors of axum and tower, such as 404, 405 and 413, keep their header fields (`Allow`).
 pub(super) async fn dress(response: Response) -> Response {
     let status = response.status();
     let is_json = response

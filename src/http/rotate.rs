@@ -77,7 +77,7 @@ fn parse(body: &Bytes) -> Result<Order, Problem> {
         Body::default()
     } else {
         serde_json::from_slice(body).map_err(|error| {
-            // What is JSON, but not these members, is understood and not possible.
+            // JSON with other members is well-formed, but cannot be processed (RFC 9110 §15.5.21).
             let status = match error.classify() {
                 serde_json::error::Category::Data => StatusCode::UNPROCESSABLE_ENTITY,
                 _ => StatusCode::BAD_REQUEST,

@@ -19,7 +19,7 @@ const MAX_BODY: usize = 16 * 1024;
 /// Longest time for a request, once its header is read.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What anybody may call, and with `admin` also what belongs to the operator.
+/// The public routes, and with `admin` also those of the operator.
 pub fn router(parts: &Parts, admin: bool) -> Router {
     let router = Router::new()
         .route("/.well-known/jwks.json", get(jwks::jwks))
@@ -33,7 +33,7 @@ pub fn router(parts: &Parts, admin: bool) -> Router {
     }
 }
 
-/// What belongs to the operator, for a listener of its own.
+/// The routes of the operator, for a listener of their own.
 pub fn admin_router(parts: &Parts) -> Router {
     finish(operator_routes(parts), parts)
 }

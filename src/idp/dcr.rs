@@ -32,8 +32,8 @@ impl DcrClient {
     ///
     /// # Errors
     ///
-    /// [`SendError::NotSent`] is safe to repeat; after [`SendError::Unknown`] a client may
-    /// exist that nobody holds the credentials of.
+    /// [`SendError::NotSent`] is safe to repeat; after [`SendError::Unknown`] a client may exist
+    /// whose credentials are lost.
     pub async fn register(
         &self,
         metadata: &ClientMetadata,

@@ -49,7 +49,7 @@ pub struct Renewed {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdpAdminError {
-    /// The IdP answered something else than a token.
+    /// The answer holds no token.
     #[error("{url} answered HTTP {status}, but no token")]
     NoToken {
         /// Where it was asked.
@@ -113,13 +113,14 @@ impl IdpAdminClient {
         }
     }
 
-    /// Mints an initial access token (RFC 7591 §3 leaves the way to the IdP).
+    /// Mints an initial access token (how it is issued is out of scope of RFC 7591 §3).
     ///
     /// The number of uses goes out under both names that servers know it by.
     ///
     /// # Errors
     ///
-    /// [`IdpAdminError`]. After [`IdpAdminError::Unreachable`] a token may exist that nobody has.
+    /// [`IdpAdminError`]. After [`IdpAdminError::Unreachable`] a token may have been minted and
+    /// lost.
     pub async fn mint_initial_access_token(
         &self,
         wanted: &MintRequest,
@@ -199,7 +200,7 @@ impl IdpAdminClient {
     }
 }
 
-/// A JSON answer, with what to say if it does not hold what it should.
+/// A JSON answer, with the URL and status for the error about a missing member.
 struct Body {
     members: Value,
     url: String,

@@ -31,8 +31,8 @@ impl Kid {
         &self.0
     }
 
-    /// A name for a file of this key: characters that a path gives a
-    /// meaning to come out as `%` and two hex digits.
+    /// A name for a file of this key: characters with a meaning in paths become `%` and two hex
+    /// digits.
     pub fn file_stem(&self) -> String {
         let mut stem = String::with_capacity(self.0.len());
         for (index, byte) in self.0.bytes().enumerate() {

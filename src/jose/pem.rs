@@ -49,13 +49,13 @@ pub enum LoadKeyError {
     /// An encrypted key without a passphrase.
     #[error("the key is encrypted, and no passphrase is set")]
     PassphraseMissing,
-    /// More than one private key, so that it would be a guess which one is meant.
+    /// More than one private key, so that it is not clear which one is meant.
     #[error("{count} private keys in one file")]
     SeveralKeys {
         /// How many.
         count: usize,
     },
-    /// The key's halves do not belong together.
+    /// The private and the public half do not match.
     #[error("the private and the public half of the key do not belong together")]
     Unsound,
     /// A key of a type or size that is not accepted.

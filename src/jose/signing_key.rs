@@ -33,7 +33,7 @@ pub struct SigningKey {
     signer: Box<dyn JwsSigner>,
 }
 
-/// OpenSSL could not make a key, or write one down.
+/// OpenSSL could not make a key, or encode one.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("OpenSSL could not make the key")]
 pub struct MakeKeyError(#[source] ErrorStack);
@@ -76,8 +76,7 @@ impl SigningKey {
         }
     }
 
-    /// Makes a new key. RSA keys have as many bits as the hash needs to be the weaker part:
-    /// 2048 with SHA-256, 3072 above.
+    /// Makes a new key. RSA keys have 2048 bits with SHA-256, and 3072 bits with a longer hash.
     ///
     /// Takes up to seconds for RSA: call it from a thread that may block.
     ///

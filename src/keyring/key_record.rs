@@ -32,7 +32,7 @@ pub struct Retired {
     pub thumbprint: String,
     /// When it left.
     pub at: Timestamp,
-    /// Whether it left because somebody else may have it.
+    /// Whether it left because it may be compromised.
     #[serde(default)]
     pub compromised: bool,
 }

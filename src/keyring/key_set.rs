@@ -8,8 +8,8 @@ use super::key_record::{KeyRecord, KeyState, Retired};
 use super::policy::{RotationPolicy, later};
 use crate::jose::{Kid, PublicJwk};
 
-/// The keys of a ring but for the one that is to sign next, which only one phase has: the methods
-/// that need all keys take it as `next`.
+/// The keys of a ring except the next one, which exists in one phase only: methods that need all
+/// keys take it as `next`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct KeySet {
     /// The key that signs.
@@ -108,13 +108,13 @@ impl KeySet {
         Ok(surplus)
     }
 
-    /// Takes so many of the oldest keys out of the set.
+    /// Removes this many of the oldest keys from the set.
     pub(super) fn retire_oldest(&mut self, count: usize, now: Timestamp) {
         let gone = self.previous.drain(..count.min(self.previous.len()));
         self.retired.extend(gone.map(|key| key.retired(now, false)));
     }
 
-    /// Takes the keys out of the set whose time has come. Says which.
+    /// Removes the keys that are due to leave the set, and returns their IDs.
     pub(super) fn retire_due(&mut self, now: Timestamp, policy: &RotationPolicy) -> Vec<Kid> {
         let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.previous)
             .into_iter()
@@ -125,7 +125,7 @@ impl KeySet {
         gone.into_iter().map(|key| key.jwk.kid).collect()
     }
 
-    /// `fresh` alone, and all others as compromised.
+    /// A set of `fresh` alone; all others are recorded as compromised.
     pub(super) fn revoked(
         &self,
         next: Option<&KeyRecord>,

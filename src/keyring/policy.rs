@@ -22,10 +22,10 @@ pub struct RotationPolicy {
 }
 
 impl RotationPolicy {
-    /// What a verifier may take to fetch the set beyond its lifetime, and its clock may differ.
+    /// Allowance for the time a verifier takes to fetch the set, and for its clock.
     pub const FETCH_MARGIN: Duration = Duration::from_mins(1);
 
-    /// How much longer than any copy and signature a replaced key is published.
+    /// How long a replaced key stays published after all copies and signatures have expired.
     pub const RETIRE_MARGIN: Duration = Duration::from_mins(5);
 
     /// How long a key is published before it may sign, if copies of the set without it may be
@@ -41,12 +41,12 @@ impl RotationPolicy {
     }
 }
 
-/// How long ago `since` was. A clock that was set back makes things wait, never hurry.
+/// How long ago `since` was. A clock that was set back makes waits longer, never shorter.
 pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
-/// `since` and a duration later, or the end of time.
+/// `since` and a duration later, or [`Timestamp::MAX`].
 pub(super) fn later(since: Timestamp, duration: Duration) -> Timestamp {
     SignedDuration::try_from(duration)
         .ok()

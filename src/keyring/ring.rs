@@ -13,10 +13,9 @@ use crate::jose::{Kid, PublicJwk};
 
 /// The keys of a client in one phase.
 ///
-/// Whatever the phase, exactly one key signs: it is a member, not a mark on each key. What is
-/// published is computed from the ring, so a key that signs and is not published cannot be
-/// expressed. A key can begin to sign only through [`Ring::promote`], which exists only once
-/// there is a next one:
+/// In each phase exactly one key signs: it is a field, not a flag on each key. What is published is
+/// computed from the ring, so a key that signs and is not published cannot be expressed. A key can
+/// begin to sign only through [`Ring::promote`], which exists only once there is a next one:
 ///
 /// ```compile_fail,E0599
 /// # use bff::keyring::*;
@@ -47,7 +46,7 @@ pub struct Prepublished {
 /// Why a key does not come into the ring.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NotPublished {
-    /// It is in the ring, or was: neither a key nor its name comes back.
+    /// It is in the ring, or was: neither a key nor its key ID is used again.
     #[error("key `{0}` is in the JWK Set or has left it, and is never used again")]
     Known(Kid),
     /// The set is full.
@@ -113,14 +112,14 @@ impl Ring<Steady> {
         self.keys.surplus(now, policy).map(|_| ())
     }
 
-    /// Takes the keys out of the set whose time has come. Says which.
+    /// Removes the keys that are due to leave the set, and returns their IDs.
     pub fn retire(&self, now: Timestamp, policy: &RotationPolicy) -> (Self, Vec<Kid>) {
         let mut ring = self.clone();
         let gone = ring.keys.retire_due(now, policy);
         (ring, gone)
     }
 
-    /// Lets the key before sign again: the current one becomes the next one.
+    /// Makes the previous key sign again: the current one becomes the next one.
     ///
     /// # Errors
     ///
@@ -133,13 +132,13 @@ impl Ring<Steady> {
         keys.current.signed_until = None;
         next.signs_since = None;
         next.signed_until = None;
-        // Who rejected it may have missed it so far: it counts as published just now.
+        // The IdP may have rejected it because it has not fetched it yet: its wait begins again.
         next.published_at = Some(now);
         Ok(Ring::prepublished(keys, next, false))
     }
 
-    /// Replaces all keys at once by `fresh`, because somebody else may have them. The new key
-    /// signs without having been published before: there is no safe way left.
+    /// Replaces all keys at once by `fresh`, because they may be compromised. The new key signs
+    /// without having been published first: no other key is safe.
     #[must_use]
     pub fn revoke_all(&self, fresh: PublicJwk, now: Timestamp) -> Self {
         Self::steady(self.keys.revoked(None, fresh, now))
@@ -226,7 +225,7 @@ impl Ring<Prepublished> {
         Ok(Ring::steady(keys))
     }
 
-    /// Stops waiting any longer for its time; the proof is still to come.
+    /// Ends the wait; the proof is still required.
     #[must_use]
     pub fn hurry(&self) -> Self {
         Self::prepublished(self.keys.clone(), self.phase.next.clone(), true)

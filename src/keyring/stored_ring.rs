@@ -1,4 +1,4 @@
-//! A ring as it lies in the state, and what is refused when it is read.
+//! A ring as it is stored, and what is refused when it is read.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use super::key_set::KeySet;
 use super::ring::Ring;
 use crate::jose::Kid;
 
-/// A ring that breaks its own rules: two keys of one name, one key under two names, or one that
-/// has left the set and is in it.
+/// A ring that breaks its own rules: two keys with one ID, one key under two IDs, or a key that has
+/// left the set and is still in it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the state lists key `{0}` twice")]
 pub struct InvalidRing(Kid);

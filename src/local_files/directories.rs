@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use crate::disk::{self, Disk, Held, Lock};
 
-/// The directories of keys and state, which are ours for as long as this is kept.
+/// The directories of keys and state, which this process owns until this is dropped.
 #[derive(Debug)]
 pub struct Directories {
     disk: Arc<dyn Disk>,
     keys: PathBuf,
     state: PathBuf,
     /// One process owns a state directory.
-    #[expect(dead_code, reason = "dropping it gives the lock away")]
+    #[expect(dead_code, reason = "dropping it releases the lock")]
     lock: Box<dyn Held>,
 }
 
@@ -72,7 +72,7 @@ impl Directories {
     /// Makes the directories if need be, takes the lock, and removes what an interrupted write
     /// left behind.
     ///
-    /// `owner` is what another process is told that finds the lock taken.
+    /// `owner` is shown to another process that finds the lock taken.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Directories {
                 source,
             }
         };
-        // Keys that somebody mounts read-only are there already.
+        // Keys that are mounted read-only are there already.
         disk::create_directory(disk.as_ref(), keys).map_err(unusable(keys))?;
         disk::create_directory(disk.as_ref(), state).map_err(unusable(state))?;
         let path = state.join(LOCK);
@@ -98,8 +98,8 @@ impl Directories {
             Lock::Held(lock) => lock,
             Lock::Taken(owner) => return Err(OpenError::Locked { path, owner }),
         };
-        // A document that an earlier process left behind in its last moment is acted upon from
-        // here on, so it has to stay.
+        // A document that an earlier process wrote just before it ended is used from here on, so it
+        // has to be durable.
         disk.sync_directory(state).map_err(unusable(state))?;
         if is_first_start(disk.as_ref(), state).map_err(unusable(state))? {
             for directory in [state, keys] {
@@ -125,7 +125,7 @@ impl Directories {
         })
     }
 
-    /// The PEM files that lie in them, without `.pem`, sorted. Symbolic links are left out.
+    /// The names of the PEM files in them, without `.pem`, sorted. Symbolic links are left out.
     ///
     /// # Errors
     ///

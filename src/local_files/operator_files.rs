@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::disk::{self, HostDisk, PRIVATE, PUBLIC, ReplaceError};
 use crate::secret::Secret;
 
-/// Reads a PEM file, and says so in the log if others than its owner can read it too.
+/// Reads a PEM file, and logs a warning if users other than its owner can read it.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What the application beside us reads: `active.pem`, and the client file.
+//! The files that the application reads: `active.pem` and the client file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,12 +64,12 @@ impl Outlets {
         self.client_file.is_some()
     }
 
-    /// Lets `active.pem` lead to the PEM of that key, from one moment to the next. Says whether it
-    /// led elsewhere before.
+    /// Makes `active.pem` point to the PEM of that key, in one atomic step. Says whether it pointed
+    /// elsewhere before.
     ///
     /// # Errors
     ///
-    /// [`OutletError`]; the name then leads where it did before.
+    /// [`OutletError`]; the link then points where it did before.
     pub fn show_key(&self, kid: &Kid) -> Result<bool, OutletError> {
         let name = format!("{}.pem", kid.file_stem());
         let directory = if matches!(self.disk.kind(&self.keys.join(&name)), Ok(Some(_))) {

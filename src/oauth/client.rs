@@ -8,7 +8,7 @@ use crate::secret::Secret;
 
 /// An initial access token (RFC 7591 §3).
 ///
-/// Not `Clone`: whoever sends it gives it away.
+/// Not `Clone`: sending it consumes it.
 #[derive(Debug)]
 pub struct InitialAccessToken(pub Secret);
 
@@ -19,7 +19,7 @@ pub struct ClientMetadata(pub Map<String, Value>);
 
 /// The right to read, update and delete a registration (RFC 7592 §3).
 ///
-/// The URI and the token are of no use apart, so they are one value.
+/// The URI and the token are only used together, so they are one value.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Management {
     /// `registration_client_uri`, to be used exactly as given.
@@ -35,7 +35,7 @@ pub struct Management {
 
 /// A client information response (RFC 7591 §3.2.1), read but not yet judged.
 ///
-/// A `client_secret` is dropped while reading: a `private_key_jwt` client has no use for it.
+/// A `client_secret` is dropped while reading: a `private_key_jwt` client does not need it.
 #[derive(Clone, Debug)]
 pub struct ClientInformation {
     /// Our identifier at this server.
@@ -48,13 +48,13 @@ pub struct ClientInformation {
     pub metadata: ClientMetadata,
 }
 
-/// A body that is no client information response.
+/// A body that is not a client information response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidInformation {
     /// There is no client identifier in it.
     #[error("the answer has no client_id")]
     NoClientId,
-    /// It is no JSON object.
+    /// It is not a JSON object.
     #[error("the answer is no JSON object")]
     NotAnObject,
 }
@@ -73,7 +73,8 @@ impl ClientMetadata {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    /// A member that is a text; servers also send a list of one (field-notes.md A.3).
+    /// A member that is a text; some servers send a list with one text (`docs/design.md`, "IdPs:
+    /// what was seen and what is assumed").
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.get(name)? {
             Value::String(text) => Some(text),

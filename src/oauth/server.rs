@@ -24,13 +24,13 @@ pub struct ServerMetadata {
     pub token_endpoint_auth_signing_alg_values_supported: Vec<String>,
 }
 
-/// A document that is no server metadata.
+/// A document that is not server metadata.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidMetadata {
     /// There is no issuer in it.
     #[error("the document has no `issuer`")]
     NoIssuer,
-    /// It is no JSON object.
+    /// It is not a JSON object.
     #[error("the document is no JSON object")]
     NotAnObject,
 }
@@ -63,7 +63,7 @@ impl ServerMetadata {
     }
 }
 
-/// Where the metadata of the server at `base` may lie, in the order to ask.
+/// Where the metadata of the server at `base` may be, in the order to ask.
 ///
 /// OpenID Connect appends its well-known part to the path (Discovery §4), RFC 8414 §3.1
 /// inserts its own before it.

@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-/// Whether a URL leads to this machine: its host is `localhost` or a literal loopback address.
+/// Whether a URL points to this machine: its host is `localhost` or a literal loopback address.
 ///
 /// A name under `.localhost` does not count, since many resolvers ask the network for it.
 pub fn is_loopback(url: &Url) -> bool {

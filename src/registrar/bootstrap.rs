@@ -51,11 +51,11 @@ impl Registrar {
 
     /// Registers or updates if need be, and proves that the IdP accepts the key; ready afterwards.
     ///
-    /// What is transient is tried again until `backoff` is over.
+    /// Transient failures are retried until `backoff` ends.
     ///
     /// # Errors
     ///
-    /// [`BootstrapError`]; the status says so too.
+    /// [`BootstrapError`]; it is also in the condition of the service.
     pub async fn bootstrap(&self, mut backoff: Backoff) -> Result<(), BootstrapError> {
         let _turn = self.turn.lock().await;
         let result = self.steps(&mut backoff).await;

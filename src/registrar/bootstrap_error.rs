@@ -66,11 +66,11 @@ impl BootstrapError {
         }
     }
 
-    /// Whether trying again, without anybody changing anything, can help and does no harm.
+    /// Whether a retry with nothing changed can help and does no harm.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Registration(RegistrationError::OutcomeUnknown { .. }) => false,
-            // An IdP that has not fetched our keys yet, or remembers that it could not.
+            // The IdP may not have fetched our keys yet, or may remember a failed fetch.
             Self::Proof(ProofError::Rejected { .. }) => true,
             _ => self.class() == Class::Unavailable,
         }

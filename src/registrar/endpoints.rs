@@ -39,7 +39,7 @@ impl Endpoint {
         })
     }
 
-    /// The address exactly as the IdP spells it, for what it compares.
+    /// The address exactly as the IdP spells it, since some compare `aud` as a string.
     pub(super) fn as_spelt(&self) -> &str {
         &self.spelt
     }
@@ -82,7 +82,7 @@ pub fn http_client(idp: &IdpConfig) -> Result<HttpClient, EndpointsError> {
     Ok(HttpClient::new(anchors.as_deref())?)
 }
 
-/// Asks the IdP for its metadata; what is configured counts instead. Returns the metadata too,
+/// Asks the IdP for its metadata; configured endpoints take precedence. Returns the metadata too,
 /// where there is any.
 pub(super) async fn find(
     http: &HttpClient,
@@ -99,7 +99,7 @@ pub(super) async fn find(
             }
             Ok((Endpoints::of(idp, &metadata), Some(metadata)))
         }
-        // Somebody else's document is never passed over.
+        // The metadata of another issuer is never ignored (RFC 8414 §3.3).
         Err(error @ DiscoveryError::IssuerMismatch { .. }) => Err(error.into()),
         Err(error) => match &idp.token_endpoint {
             Some(token) if !error.is_transient() || idp.registration_endpoint.is_some() => {
@@ -124,7 +124,7 @@ const REGISTRATION: &str = "registration_endpoint";
 const TOKEN: &str = "token_endpoint";
 
 impl Endpoints {
-    /// Those of the metadata; what is configured counts instead.
+    /// Those of the metadata; configured endpoints take precedence.
     pub(super) fn of(idp: &IdpConfig, metadata: &ServerMetadata) -> Self {
         let endpoint =
             |name, configured: &Option<Url>, discovered: &Option<String>| match configured {

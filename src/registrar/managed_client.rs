@@ -62,7 +62,7 @@ impl ManagedClient<'_> {
         }
     }
 
-    /// Whether the IdP has said that it does not offer to make this client what is desired.
+    /// Whether the IdP has declined to change this client to what is desired.
     pub(super) fn has_declined(&self, state: &State) -> bool {
         match (state.registration(), self.desired(state)) {
             (Some(client), Some(desired)) => client.has_declined(&desired.metadata()),

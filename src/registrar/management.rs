@@ -11,7 +11,7 @@ use crate::registration::{Drift, ManagementOutcome, Registered};
 use crate::state::State;
 
 impl ManagedClient<'_> {
-    /// Compares with what the IdP has, if it lets us see it.
+    /// Compares with what the IdP has, if the registration can be read.
     pub(super) async fn check_drift(&self) -> Result<Drift, BootstrapError> {
         let read = self.read().await?;
         let state = self.app.ledger.state();
@@ -98,7 +98,8 @@ impl ManagedClient<'_> {
         Ok(())
     }
 
-    /// Has the registration access token renewed, if we may. Says whether there is a new one.
+    /// Has the registration access token renewed, if there is an administrator's token. Says
+    /// whether there is a new one.
     pub(super) async fn renew(&self) -> Result<bool, BootstrapError> {
         let state = self.app.ledger.state();
         let here = |client: &&Registered| client.issuer == self.idp.issuer;

@@ -26,8 +26,8 @@ impl Registrar {
         session.prove_key(key, client).await
     }
 
-    /// Brings the IdP to know what the document says it should (the keys where they are registered
-    /// by value, and the algorithm). Says whether nothing is left to be done.
+    /// Sends the IdP what it should have according to the state (the keys where they are registered
+    /// by value, and the algorithm). Says whether nothing is left to do.
     pub async fn reconcile(&self) -> bool {
         if self.app.ledger.state().projections().open().is_empty() {
             return true;

@@ -1,4 +1,4 @@
-//! What a bootstrap would do, for whoever asks first.
+//! What a bootstrap would do, for a dry run.
 
 use serde::{Deserialize, Serialize};
 

@@ -23,7 +23,7 @@ use crate::transport::{Answer, Method, SendError};
 /// Rejections in a row after which a key that was accepted before counts as rejected.
 const REJECTIONS: u32 = 3;
 
-/// Difference between the clocks from which on it is worth mentioning.
+/// Largest difference between the clocks that is not mentioned.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
 
 /// The made-up authorization code. A server that rejects it has accepted the client, and nothing is
@@ -82,15 +82,15 @@ impl Session<'_> {
                 AuthenticationOutcome::Rejected => ProofError::Rejected {
                     client_id: client.client_id.clone(),
                     proof: Box::new(proof),
-                    // A set that is registered by value is fetched by nobody.
+                    // The IdP does not fetch a set that is registered by value.
                     fetched: self.client.dcr().jwks == JwksMode::Value
                         || self.app().metrics.jwks_served.get() > 0,
                     fresh,
                 },
                 AuthenticationOutcome::Unknown => ProofError::Unproven(Box::new(proof)),
             };
-            // A client that was accepted before is not one whose keys the IdP has yet to fetch:
-            // a few tries tell a passing fault from a refusal.
+            // The IdP has the keys of a client that it accepted before: a few tries tell a passing
+            // fault from a refusal.
             rejections += u32::from(matches!(error, ProofError::Rejected { .. }));
             let last = !fresh && rejections >= REJECTIONS;
             let error = BootstrapError::from(error);
@@ -104,7 +104,7 @@ impl Session<'_> {
         }
     }
 
-    /// Whether the client we are is accepted now; it is then not gone.
+    /// Whether our client is accepted now; it is then no longer recorded as gone.
     pub(super) async fn is_accepted(&self) -> Result<bool, BootstrapError> {
         let state = self.app().ledger.state();
         let Some(client) = state.registration() else {
@@ -124,7 +124,7 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// Authenticates as our client with `key`, counts what comes of it and shows it in the status.
+    /// Authenticates as our client with `key`, counts the outcome and shows it in the status.
     pub(super) async fn prove_key(
         &self,
         key: &Arc<SigningKey>,
@@ -163,7 +163,7 @@ impl Session<'_> {
                 clocks_differ: false,
             });
             proof.clocks_differ |= tried.clocks_differ;
-            // What a rejection says of the first audience tells more than that of the others.
+            // The text of the first rejection says more than that of the others.
             if proof.said.is_none() || tried.outcome != AuthenticationOutcome::Rejected {
                 proof.said = tried.said;
             }
@@ -269,8 +269,8 @@ impl Session<'_> {
         self.prove_key(&key, client).await
     }
 
-    /// A rejected client whose registration cannot be read either is gone; one that can be read is
-    /// there, and something is wrong with the key or its set.
+    /// A rejected client whose registration cannot be read either is gone. If it can be read, the
+    /// client exists, and something is wrong with the key or the JWK Set.
     async fn explain(
         &self,
         client: &Registered,
@@ -278,7 +278,7 @@ impl Session<'_> {
     ) -> Result<BootstrapError, BootstrapError> {
         let cannot_be_read = client.management.is_some()
             && matches!(self.client.read().await?, ManagementOutcome::NotAccepted(_));
-        // An IdP that cannot see our keys rejects us too.
+        // An IdP that cannot fetch our keys rejects us too.
         if !cannot_be_read || !self.is_published().await {
             return Ok(error);
         }
@@ -292,8 +292,8 @@ impl Session<'_> {
         }))
     }
 
-    /// Whether the key that signs can be seen by others: somebody has fetched the set, or it can be
-    /// fetched where the IdP would.
+    /// Whether the key that signs can be seen by others: the set was fetched, or can be fetched at
+    /// the registered `jwks_uri`.
     async fn is_published(&self) -> bool {
         if self.app().metrics.jwks_served.get() > 0 {
             return true;
@@ -330,7 +330,7 @@ impl Session<'_> {
     }
 }
 
-/// The same assertion with a signature that fits nothing.
+/// The same assertion with a wrong signature.
 fn with_wrong_signature(assertion: &Secret) -> Secret {
     let mut parts: Vec<String> = assertion.expose().split('.').map(str::to_owned).collect();
     if let Some(signature) = parts.last_mut() {

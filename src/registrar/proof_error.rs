@@ -20,7 +20,7 @@ pub enum ProofError {
         client_id: String,
         /// The proof that failed.
         proof: Box<Proof>,
-        /// Whether anybody has fetched the JWK Set since the start.
+        /// Whether the JWK Set was fetched since the start.
         fetched: bool,
         /// Whether the client was registered just now.
         fresh: bool,

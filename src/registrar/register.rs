@@ -55,7 +55,8 @@ impl Session<'_> {
         }
     }
 
-    /// The answer, or what came in its place. Sent again only if it was certainly not sent.
+    /// The answer, or what was received in its place. The request is sent again only if it was
+    /// certainly not sent.
     async fn send(
         &self,
         attempt: &Attempt,
@@ -91,7 +92,7 @@ impl Session<'_> {
         match self.conclude(attempt).await {
             // The plan says what to do about it.
             Err(BootstrapError::Registration(RegistrationError::OutcomeUnknown { .. })) => Ok(()),
-            // There is no client. What is configured now may be something else.
+            // No client was made, and the configuration may have changed since.
             Err(error @ BootstrapError::Registration(RegistrationError::Refused { .. })) => {
                 tracing::warn!("{}; {}", error.chain(), error.hint());
                 Ok(())
@@ -145,7 +146,7 @@ impl Session<'_> {
         }
     }
 
-    /// A refusal leaves no client behind. What the token was worth depends on the reason.
+    /// A refusal made no client. Whether the token can be used again depends on the reason.
     async fn refused(&self, refused: &Refused) -> Result<(), BootstrapError> {
         let now = self.app().clock.now();
         let (text, token) = (
@@ -172,7 +173,7 @@ impl Session<'_> {
         .into())
     }
 
-    /// Makes `client` the client we are; the one before is left to be deleted.
+    /// Makes `client` our client; the previous one is left to be deleted.
     async fn adopt(
         &self,
         client: Registered,

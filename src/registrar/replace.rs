@@ -1,4 +1,4 @@
-//! A new client in place of the stored one, and the end of those that are not needed.
+//! Replaces the stored client by a new one, and deletes clients that are no longer used.
 
 use super::bootstrap_error::BootstrapError;
 use super::proof_error::ProofError;
@@ -31,7 +31,7 @@ impl Session<'_> {
         self.register(token, backoff).await
     }
 
-    /// Deletes the client we are, because it has the identifier that the next one asks for.
+    /// Deletes our client, because it has the identifier that the new one requests.
     async fn delete_current(&self) -> Result<(), BootstrapError> {
         let state = self.app().ledger.state();
         let Some(client) = state.registration() else {
@@ -63,8 +63,8 @@ impl Session<'_> {
         Ok(self.app().ledger.update(deleted).await?)
     }
 
-    /// Deletes what nothing of ours uses, where that is possible. `were_accepted` says that the
-    /// IdP has accepted our key for these clients.
+    /// Deletes clients that are no longer used, where that is possible. `were_accepted` says that
+    /// the IdP has accepted our key for these clients.
     pub(super) async fn delete_orphans(&self, were_accepted: bool) -> Result<(), BootstrapError> {
         let state = self.app().ledger.state();
         for orphan in state.orphans().iter().filter(|o| o.management.is_some()) {

@@ -25,7 +25,7 @@ enum UpdateOutcome {
 
 impl ManagedClient<'_> {
     /// Changes the registration at the IdP, and says whether that was done. A change that the IdP
-    /// refuses is logged, and is no reason to stop.
+    /// refuses is logged, and not an error.
     pub(super) async fn update(&self, drift: &Drift) -> Result<bool, BootstrapError> {
         let mut outcome = self.try_update(drift).await?;
         if outcome == UpdateOutcome::NotAccepted && self.renew().await? {
@@ -39,7 +39,7 @@ impl ManagedClient<'_> {
 
     async fn try_update(&self, drift: &Drift) -> Result<UpdateOutcome, BootstrapError> {
         let mut read = None;
-        // Redirect URIs that others may have added have to be asked for first.
+        // The registration is read first, since others may have added redirect URIs.
         if self.redirects() != RedirectUpdate::Replace {
             match self.read().await? {
                 ManagementOutcome::Is(information) => read = Some(information.metadata),
@@ -127,7 +127,7 @@ impl ManagedClient<'_> {
                 self.report_granted();
                 return Ok(UpdateOutcome::Made);
             }
-            // Success without the client in it is not always one: the client is read.
+            // A success without client information may have changed nothing: the client is read.
             ManagementOutcome::Done => return self.confirm(client_id, sent, true).await,
             ManagementOutcome::Is(_) | ManagementOutcome::Unknown(_) => {
                 tracing::warn!(
@@ -137,7 +137,7 @@ impl ManagedClient<'_> {
                 );
                 return self.confirm(client_id, sent, false).await;
             }
-            // A token that was good for a read just now is not the reason.
+            // The token was accepted by a read just now, so it is not the reason.
             ManagementOutcome::NotAccepted(_) if !was_read => {
                 self.not_updated(client_id).await?;
                 return Ok(UpdateOutcome::NotAccepted);
@@ -177,7 +177,7 @@ impl ManagedClient<'_> {
                 self.confirm(client_id, sent, false).await?;
                 Ok(())
             }
-            // The update that is due says so.
+            // The update that follows reports it.
             UpdateOutcome::NotAccepted if !self.drift(&state).is_empty() => Ok(()),
             UpdateOutcome::NotAccepted => self.not_accepted().await,
         }
@@ -234,8 +234,8 @@ impl ManagedClient<'_> {
         })
     }
 
-    /// An update whose outcome cannot be read: an answer of success is believed, the rest is asked
-    /// for again.
+    /// An update whose outcome cannot be read: a successful answer is believed, anything else is
+    /// tried again.
     async fn unseen(
         &self,
         client_id: &str,
@@ -281,7 +281,7 @@ impl ManagedClient<'_> {
         Ok(())
     }
 
-    /// Says where the IdP has granted something else than was asked in an update.
+    /// Logs where the IdP has granted something else than an update asked for.
     fn report_granted(&self) {
         let state = self.app.ledger.state();
         let Some(client) = state.registration() else {

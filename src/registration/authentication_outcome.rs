@@ -17,11 +17,11 @@ pub enum AuthenticationOutcome {
     Inconclusive,
     /// The client was not authenticated.
     Rejected,
-    /// There was no answer, or one that says nothing: the IdP is not well, or busy.
+    /// There was no answer, or one that says nothing about the key: the IdP is down or busy.
     Unknown,
 }
 
-/// What came of a proof: one authentication with one key.
+/// The result of a proof: one authentication with one key.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Proof {
     /// When it was made.
@@ -45,8 +45,7 @@ impl AuthenticationOutcome {
     /// Reads an answer (RFC 6749 §5.2); `None` if it may come from before the authentication as
     /// well as from after it, so that only a control can tell.
     ///
-    /// Only what some server is known to answer on one side of the authentication alone is
-    /// decided here.
+    /// Decides only on answers that servers are known to give on one side of the authentication.
     pub fn of(status: u16, body: &[u8]) -> Option<Self> {
         let error = OAuthError::parse(body);
         let code = error.as_ref().map(|error| error.error.as_str());
@@ -60,7 +59,7 @@ impl AuthenticationOutcome {
     }
 
     /// Reads an undecided answer beside that of the control, the same request with a wrong
-    /// signature. `same` says whether both say the same.
+    /// signature. `same` says whether both texts are equal.
     pub fn compared(control: Option<Self>, same: bool) -> Self {
         match control {
             Some(Self::Unknown) => Self::Unknown,

@@ -32,7 +32,7 @@ pub struct Drifted {
 /// What an update does to redirect URIs (`DCR_REDIRECT_UPDATE_MODE`).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum RedirectUpdate {
-    /// Ours, and those that somebody else has added at the IdP; what we take away goes.
+    /// Ours, and those that others have added at the IdP; those that we take away are removed.
     #[default]
     Auto,
     /// Ours beside all that the IdP has.
@@ -45,15 +45,15 @@ pub enum RedirectUpdate {
 
 pub(super) const REDIRECT_URIS: &str = "redirect_uris";
 
-/// Members that say who we are, not what we are like.
+/// Members that identify the client, and are not compared.
 pub(super) const IDENTITY: [&str; 2] = ["client_id", "software_statement"];
 
 impl Drift {
     /// Compares. `idp` is what the IdP says that it has, where it was asked.
     ///
-    /// What is desired and was not sent has drifted. So has what the IdP has changed since it
-    /// last told us; but a value it put in place of ours at that time is its decision, and no
-    /// reason to ask again (RFC 7591 §3.2.1).
+    /// A desired value that was not sent has drifted. So has a value that the IdP has changed since
+    /// its last answer. A value that the IdP put in place of ours in that answer is its decision,
+    /// and is not asked for again (RFC 7591 §3.2.1).
     pub fn between(
         desired: &ClientMetadata,
         registered: &Registered,
@@ -151,7 +151,7 @@ pub(super) fn same(a: &ClientMetadata, b: &ClientMetadata, name: &str) -> bool {
         None => true,
     };
     if name == "scope" || (is_list(a) && is_list(b)) {
-        // An absent list and an empty one say the same.
+        // An absent list and an empty one are equal.
         return a.set(name).unwrap_or_default() == b.set(name).unwrap_or_default();
     }
     match (a.text(name), b.text(name)) {

@@ -19,7 +19,7 @@ pub enum ManagementOutcome {
     NotOffered(u16),
     /// The server refuses this content.
     Refused(u16, Option<OAuthError>),
-    /// No answer, or one that says nothing about the request: what came instead.
+    /// No answer, or one that says nothing about the request: what was received instead.
     Unknown(String),
 }
 

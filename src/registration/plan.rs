@@ -13,7 +13,7 @@ pub struct Stored<'a> {
     pub registered: Option<&'a Registered>,
     /// A registration whose outcome is not settled.
     pub attempt: Option<&'a Attempt>,
-    /// The initial access tokens that have paid for a client.
+    /// The initial access tokens that were used for a registration.
     pub spent: &'a [TokenFingerprint],
     /// Whether the IdP knows neither the client nor its token, as far as can be told.
     pub gone: bool,
@@ -24,15 +24,15 @@ pub struct Stored<'a> {
 pub struct Inputs<'a> {
     /// The issuer that the configuration expects.
     pub issuer: &'a str,
-    /// The wished `client_id`.
+    /// The requested `client_id`.
     pub client_id: Option<&'a str>,
     /// The initial access token at hand.
     pub token: Option<&'a TokenFingerprint>,
     /// `DCR_FORCE_REPLACE`.
     pub force_replace: bool,
-    /// What the stored client has drifted from.
+    /// How the stored client differs from the configuration.
     pub drift: Drift,
-    /// Whether the IdP has declined to make up for exactly this drift.
+    /// Whether the IdP has declined an update for exactly this drift.
     pub declined: bool,
 }
 
@@ -54,10 +54,10 @@ pub enum Plan {
 /// In which order one client takes the place of another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReplaceOrder {
-    /// The stored client has the very identifier that is wished for, so it has to go first.
-    /// If the new one is then refused, there is none.
+    /// The stored client has the requested identifier, so it is deleted first. If the new
+    /// registration is then refused, no client is left.
     DeleteFirst,
-    /// The new client first, so that there is one at any time.
+    /// The new client is registered first, so that a client exists at any time.
     RegisterFirst,
 }
 
@@ -78,7 +78,7 @@ pub enum Blocked {
         /// What the configuration expects.
         configured: String,
     },
-    /// A registration was sent, and nobody knows what came of it.
+    /// A registration was sent, and its outcome is unknown.
     OutcomeUnknown {
         /// The issuer asked.
         issuer: String,
@@ -89,9 +89,10 @@ pub enum Blocked {
 
 /// Decides what to do.
 ///
-/// An unfinished attempt may have made a client, so it is never simply repeated: it takes
-/// another token than the one it was sent with, which an operator has to set. The same holds
-/// for a client that is gone. A drift that cannot be mended is no reason to do anything.
+/// A restart with nothing changed is [`Plan::Nothing`]: no request is sent. An unfinished attempt
+/// may have made a client, so it is not repeated until an operator sets another token than the one
+/// it was sent with. The same holds for a client that is gone. Drift that cannot be corrected from
+/// here changes nothing.
 pub fn plan(stored: Stored<'_>, inputs: &Inputs<'_>) -> Plan {
     let attempt = stored.attempt;
     if let Some(registered) = stored.registered {

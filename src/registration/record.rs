@@ -35,14 +35,14 @@ pub struct Registered {
     pub unmanageable: Option<Unmanageable>,
 }
 
-/// What the IdP last answered to the registration access token, if that was a no.
+/// What the IdP last answered to the registration access token, if it refused.
 ///
-/// The token is kept all the same: a proxy or an outage says no as well.
+/// The token is kept all the same: a proxy or an outage can cause the same answer.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Unmanageable {
     /// Since when.
     pub since: Timestamp,
-    /// The update that the IdP does not offer to make; it is not asked for again as it is.
+    /// The update that the IdP has declined; it is not sent again unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declined: Option<ClientMetadata>,
 }
@@ -80,7 +80,7 @@ pub struct MintedIat {
     pub at: Timestamp,
 }
 
-/// An answer of the registration endpoint, as received but for a `client_secret`.
+/// An answer of the registration endpoint, as received, except for a `client_secret`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RawAnswer {
     /// The HTTP status.
@@ -98,7 +98,7 @@ pub struct RawAnswer {
     pub challenge: Option<String>,
 }
 
-/// A client that exists at an IdP and that nothing of ours uses any more.
+/// A client that exists at an IdP and is no longer used.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Orphan {
     /// The issuer at which it is known.
@@ -113,8 +113,8 @@ pub struct Orphan {
 }
 
 impl RawAnswer {
-    /// Takes down an answer, without the `client_secret` that some servers issue to a client
-    /// that has no use for it.
+    /// Records an answer, without the `client_secret` that some servers issue to a client that does
+    /// not need it.
     pub fn new(status: u16, body: &[u8], received_at: Timestamp) -> Self {
         let body = match serde_json::from_slice(body) {
             Ok(Value::Object(mut members)) if members.contains_key("client_secret") => {
@@ -154,8 +154,8 @@ impl Registered {
         }
     }
 
-    /// Takes a new registration access token over, and its URI where that is on the same origin
-    /// as before: a token that is sent elsewhere is given away. What is absent stays as it was
+    /// Takes a new registration access token over, and its URI where that is on the same origin as
+    /// before: a token that is sent to another origin is disclosed. What is absent stays as it was
     /// (RFC 7592 §3).
     pub fn renew(&mut self, information: &ClientInformation) {
         let (Some(management), Some(token)) =
@@ -185,7 +185,7 @@ impl Registered {
         self.management.is_some() && self.unmanageable.is_none()
     }
 
-    /// Whether the IdP has said that it does not offer to make this client `desired`.
+    /// Whether the IdP has declined to change this client to `desired`.
     pub fn has_declined(&self, desired: &ClientMetadata) -> bool {
         let unmanageable = self.unmanageable.as_ref();
         unmanageable.and_then(|no| no.declined.as_ref()) == Some(desired)

@@ -16,7 +16,7 @@ pub enum RegistrationOutcome {
     Granted {
         /// The client.
         registered: Registered,
-        /// Where the IdP took the liberty to grant something else (RFC 7591 §3.2.1).
+        /// Where the IdP has granted something else than was asked (RFC 7591 §3.2.1).
         differences: Vec<Difference>,
     },
     /// No client was made.
@@ -56,14 +56,14 @@ pub struct Refused {
     pub because: RefusedBecause,
 }
 
-/// What a refusal comes down to: what an operator has to change.
+/// The reason of a refusal: what an operator has to change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RefusedBecause {
     /// The client we wish for exists already.
     ClientExists,
-    /// The address is no registration endpoint.
+    /// The address is not a registration endpoint.
     Endpoint,
-    /// The set at `jwks_uri` was not to the IdP's liking, or not to be had.
+    /// The IdP could not fetch the set at `jwks_uri`, or does not accept it.
     JwksUri,
     /// Some member of the metadata.
     Metadata,
@@ -162,8 +162,8 @@ impl RegistrationOutcome {
     }
 }
 
-/// Takes the URI and the token together or not at all, and only on the origin of the
-/// registration endpoint: a token sent elsewhere is given away (RFC 7592 §3).
+/// Takes the URI and the token together or not at all, and only on the origin of the registration
+/// endpoint: a token that is sent to another origin is disclosed (RFC 7592 §3).
 fn management(
     attempt: &Attempt,
     information: &ClientInformation,

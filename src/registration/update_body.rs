@@ -32,8 +32,8 @@ pub fn update_body(
     body
 }
 
-/// What is remembered as sent once an update to `desired` is made: redirect URIs that are left
-/// to the IdP were not sent as ours, nor was a wish for another identifier.
+/// What is remembered as sent once an update to `desired` is made: redirect URIs that are left to
+/// the IdP were not sent as ours, nor was a request for another identifier.
 pub fn recorded(
     mut desired: ClientMetadata,
     registered: &Registered,
@@ -54,8 +54,8 @@ pub fn recorded(
 
 /// Whether an update that asked for `sent` has reached the IdP, which has `idp` now.
 ///
-/// An update is made as a whole (RFC 7592 §2.2), so one member that has moved since the IdP
-/// last told us tells of all: what else differs is the IdP's decision.
+/// An update is made as a whole (RFC 7592 §2.2), so one member that has changed since the IdP's
+/// last answer shows that all were applied; what else differs is the IdP's decision.
 pub fn has_arrived(sent: &ClientMetadata, registered: &Registered, idp: &ClientMetadata) -> bool {
     let names = sent.0.keys().chain(registered.sent.0.keys());
     let changed = names.filter(|name| {

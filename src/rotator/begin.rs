@@ -1,4 +1,4 @@
-//! The beginning: a new key, durable before it is named, named before it is published.
+//! The beginning of a rotation: the new key is durable before the state names it.
 
 use super::live::{Live, Probation};
 use super::machine::Machine;
@@ -17,7 +17,7 @@ impl Machine {
         hurried: bool,
         live: &mut Live,
     ) -> Result<(), RotateError> {
-        // What is not possible is said before a key is made for it.
+        // What is not possible is refused before a key is made.
         let present = self.can_begin()?;
         let key = match key {
             Some(key) => key,
@@ -59,7 +59,7 @@ impl Machine {
         let state = self.app.ledger.state();
         let current = &state.ring().ok_or(RingRefusal::NoRing)?.current().jwk;
         let (alg, before) = (alg.unwrap_or(current.alg), &current.kid);
-        // A key that lies on the volume already may be known to somebody else as well.
+        // A key that is on the volume already may be compromised too.
         let key = blocking(move || SigningKey::generate(alg)).await?;
         let (kid, jwk) = (key.kid().clone(), key.public().clone());
         self.app.signer.add(key, &self.app.clock).await?;

@@ -1,4 +1,4 @@
-//! What is known of a rotation beside the document, and is lost with the process.
+//! What is known of a rotation in memory only.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) struct Live {
     pub(super) probation: Option<Probation>,
     /// When an automatic rotation is tried again that could not begin.
     pub(super) begin_not_before: Option<Instant>,
-    /// When the IdP is told again what it could not be told.
+    /// When the IdP is updated again after a failure.
     pub(super) projections: Retry,
 }
 

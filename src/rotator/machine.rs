@@ -31,8 +31,8 @@ pub(super) const IDLE: Duration = Duration::from_mins(5);
 pub(super) const RETRY: Duration = Duration::from_mins(1);
 
 impl Machine {
-    /// Stamps what is served now and was not before. A set that is sent to the IdP counts as
-    /// served only once it is there.
+    /// Records since when a new set is served. A set that is pushed to the IdP counts as served
+    /// only once the IdP has it.
     pub(super) async fn note_served(
         &self,
         live: &mut Live,
@@ -55,7 +55,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Has the IdP told what it does not find out by itself, if anything is open.
+    /// Sends the IdP what it does not fetch by itself, where it differs from the state.
     pub(super) async fn reconcile(&self, live: &mut Live) {
         let Some(registrar) = &self.registrar else {
             return;

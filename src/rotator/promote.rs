@@ -63,7 +63,7 @@ impl Machine {
         }
     }
 
-    /// How long the next key has yet to be served by the monotonic clock, which nobody can move.
+    /// How long the next key has yet to be served by the monotonic clock, which cannot be set.
     fn left_by_this_process(&self, ring: &Ring<Prepublished>, live: &Live) -> Option<Duration> {
         let (kid, since) = live.served.as_ref()?;
         let published_at = ring.next().published_at?;
@@ -99,7 +99,7 @@ impl Machine {
             tracing::error!("{}", chain(&error));
             return first;
         }
-        // The key that signs is refused until this is over: as briefly as can be.
+        // The IdP refuses the key that signs until this is over, so it is kept short.
         let proven = if registrar.reconcile().await {
             self.accepted_repeatedly(registrar, &next.kid, true).await
         } else {

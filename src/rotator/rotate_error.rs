@@ -31,7 +31,7 @@ pub enum RotateError {
     /// One is under way.
     #[error("a rotation to key `{kid}` is under way{}", left(*.seconds_left))]
     UnderWay {
-        /// The key it leads to.
+        /// The key that it introduces.
         kid: Kid,
         /// How long until that key may sign; not known while it is not published.
         seconds_left: Option<u64>,

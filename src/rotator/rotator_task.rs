@@ -33,11 +33,11 @@ pub struct Rotator {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// All keys may be known to somebody else: the new one signs at once.
+    /// All keys may be compromised: the new one signs at once.
     Compromised,
-    /// Without waiting, but not without the proof.
+    /// Without the wait, but with the proof.
     Now,
-    /// Published for as long as it takes, then proven, then promoted.
+    /// Published for the full time, then proven, then promoted.
     #[default]
     Scheduled,
 }
@@ -112,7 +112,7 @@ impl Rotator {
         let report = match order.mode {
             Mode::Compromised => machine.revoke(order.alg, &mut live).await?,
             Mode::Now | Mode::Scheduled => {
-                // Where nothing can be proven, only time makes a key safe.
+                // Without a proof, only the full publication time makes a key safe.
                 let hurried = order.mode == Mode::Now && machine.registrar.is_some();
                 machine.begin(None, order.alg, hurried, &mut live).await?;
                 let mut report = machine.report(&live.seen());

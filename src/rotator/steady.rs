@@ -138,7 +138,7 @@ impl Machine {
 
     async fn is_rejected(&self, kid: &Kid) -> bool {
         let (Some(registrar), Some(key)) = (&self.registrar, self.app.signer.get(kid)) else {
-            // A key that is not there cannot take over.
+            // A key that is not loaded cannot sign.
             return true;
         };
         for _ in 0..REJECTIONS {

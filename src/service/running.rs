@@ -86,14 +86,14 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServiceError
 }
 
 impl Running {
-    /// Registers and proves the key; returns when that is done, or has failed for good.
+    /// Registers and proves the key; returns when that is done, or has failed finally.
     ///
-    /// With `ALLOW_BOOTSTRAP_FAILURE` what is transient is tried for as long as it takes. The work
-    /// goes on to a safe point even if this future is dropped.
+    /// With `ALLOW_BOOTSTRAP_FAILURE` transient failures are retried without limit. The work goes
+    /// on to a safe point even if this future is dropped.
     ///
     /// # Errors
     ///
-    /// The failure, which the log has told if the service goes on.
+    /// The failure; it is in the log already if the service goes on.
     pub async fn bootstrap(&self) -> Result<(), ServiceError> {
         let Some(registrar) = self.registrar.clone() else {
             tracing::info!("Registration is off (DCR_ENABLED): only the keys are served");
@@ -122,7 +122,7 @@ impl Running {
         }
     }
 
-    /// Stops: lets requests at hand finish, for [`Shutdown::GRACE`] at most or until `impatience`
+    /// Stops: lets present requests finish, for [`Shutdown::GRACE`] at most or until `impatience`
     /// completes. Says whether all of them did.
     ///
     /// [`Shutdown::GRACE`]: crate::app::Shutdown::GRACE

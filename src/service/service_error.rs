@@ -31,7 +31,7 @@ pub enum ServiceError {
     /// Keys or state cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenAppError),
-    /// The state refuses what a start has to note.
+    /// The state refuses a change that a start has to make.
     #[error(transparent)]
     Refused(RingRefusal),
 }
@@ -70,7 +70,7 @@ impl ServiceError {
         }
     }
 
-    /// Tells it in the log, as one event. Says whether the filter lets such an event through.
+    /// Logs it, as one event. Returns whether the filter of the log allows such an event.
     pub fn log(&self) -> bool {
         let hint = self.hint();
         tracing::error!("{}; hint: {hint}", chain(self));

@@ -72,7 +72,7 @@ impl State {
         }
     }
 
-    /// Stores the answer to the attempt before anybody reads it.
+    /// Stores the answer to the attempt before it is interpreted.
     pub fn received(&mut self, answer: RawAnswer) -> Result<(), ClientRefusal> {
         let attempt = self.attempt.as_mut().ok_or(ClientRefusal::NoAttempt)?;
         attempt.answer = Some(answer);
@@ -87,8 +87,7 @@ impl State {
             .ok_or(ClientRefusal::NoAttempt)
     }
 
-    /// Makes `client` the one we are. Returns the client that it replaces, which is left to be
-    /// deleted.
+    /// Makes `client` our client. Returns the client that it replaces, which is left to be deleted.
     pub fn adopt(
         &mut self,
         client: Registered,
@@ -122,8 +121,8 @@ impl State {
         })
     }
 
-    /// Notes that the attempt was refused: it made no client. `with_token` says whether the
-    /// reason was the token, which a minted one does not survive.
+    /// Notes that the attempt was refused: it made no client. `with_token` says whether the reason
+    /// was the token, in which case a minted token is dropped.
     pub fn refused(
         &mut self,
         refusal: &str,
@@ -156,7 +155,7 @@ impl State {
         Ok(())
     }
 
-    /// Notes that nobody knows what came of the attempt. A minted token went with it, and may be
+    /// Notes that the outcome of the attempt is unknown. A minted token went with it, and may be
     /// used up.
     pub fn outcome_unknown(&mut self, what: &str, now: Timestamp) -> Result<(), ClientRefusal> {
         let attempt = self.attempt.as_ref().ok_or(ClientRefusal::NoAttempt)?;
@@ -243,7 +242,7 @@ impl State {
         Ok(())
     }
 
-    /// Notes an update that the IdP answered with success, and that it does not show.
+    /// Notes an update that the IdP answered with success, and that cannot be read.
     pub fn update_believed(
         &mut self,
         client_id: &str,
@@ -288,7 +287,7 @@ impl State {
         now: Timestamp,
     ) -> Result<(), ClientRefusal> {
         let client = self.registration.as_mut().ok_or(ClientRefusal::NoClient)?;
-        // An update that may have been made is still to be found out about.
+        // Unless it was declined, the update may have been made: that is read later.
         if declined.is_some() {
             client.unconfirmed = None;
         }
@@ -335,7 +334,7 @@ impl State {
         Ok(())
     }
 
-    /// Notes that a client which nothing of ours uses is deleted.
+    /// Notes that a client that is no longer used is deleted.
     pub fn orphan_deleted(&mut self, client_id: &str, now: Timestamp) -> Result<(), ClientRefusal> {
         let before = self.orphans.len();
         self.orphans.retain(|orphan| orphan.client_id != client_id);
@@ -348,8 +347,8 @@ impl State {
         Ok(())
     }
 
-    /// Notes that a client which nothing of ours uses cannot be deleted from here. It stays on
-    /// the list, and is not asked for again.
+    /// Notes that a client that is no longer used cannot be deleted from here. It stays on the
+    /// list, and is not asked for again.
     pub fn orphan_stays(
         &mut self,
         client_id: &str,

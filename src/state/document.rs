@@ -60,7 +60,7 @@ pub struct State {
     unknown: Map<String, Value>,
 }
 
-/// A key that is about to be made. Its file is ours, whether or not it came to be.
+/// A key that is about to be made. If its file exists, it is ours.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct IntendedKey {
     /// Its key ID.
@@ -154,7 +154,7 @@ impl State {
         self.attempt.as_ref()
     }
 
-    /// The initial access tokens that have paid for a client.
+    /// The initial access tokens that were used for a registration.
     pub fn spent(&self) -> &[TokenFingerprint] {
         &self.spent
     }
@@ -179,7 +179,7 @@ impl State {
         self.idp.as_ref().filter(|known| known.issuer == issuer)
     }
 
-    /// What the IdP is to be brought to know, and what it was last seen to know.
+    /// What the IdP should have, and what it was last confirmed to have.
     pub fn projections(&self) -> &Projections {
         &self.projections
     }

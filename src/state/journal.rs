@@ -1,4 +1,4 @@
-//! What happened to this identity, for the operator who asks later.
+//! What happened to this identity, for an operator who looks later.
 
 use std::collections::VecDeque;
 
@@ -30,7 +30,7 @@ pub struct Entry {
 pub enum Event {
     /// A registration whose outcome was unknown was given up: a client may exist.
     AttemptAbandoned,
-    /// A client was found to exist after all, by its wished identifier and our key.
+    /// A client was found to exist after all, by its requested identifier and our key.
     ClientFound,
     /// The IdP knows neither the client nor its token any more.
     ClientGone,
@@ -44,7 +44,7 @@ pub enum Event {
     KeyPromoted,
     /// A key left the set at its time.
     KeyRetired,
-    /// All keys left the set, because somebody else may have them.
+    /// All keys left the set, because they may be compromised.
     KeysRevoked,
     /// A client of ours exists that could not be deleted.
     Orphaned,

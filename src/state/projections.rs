@@ -1,4 +1,4 @@
-//! What the IdP has to be brought to know.
+//! What the IdP has to be sent.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,9 +8,10 @@ use crate::jose::{Algorithm, Kid};
 use crate::keyring::KeyRing;
 use crate::registration::Registered;
 
-/// Facts of ours that the IdP has a copy of, where it does not fetch it by itself.
+/// Values of ours that the IdP keeps a copy of and does not fetch by itself.
 ///
-/// Each is recorded as wanted and as last confirmed, and whoever ticks closes the difference.
+/// Each is recorded as wanted and as last confirmed, and each tick of the rotator sends what
+/// differs.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Projections {

@@ -109,7 +109,7 @@ impl State {
         Ok(())
     }
 
-    /// Gives the first key another algorithm, as long as nobody can have relied on it.
+    /// Gives the first key another algorithm, as long as no client was registered with it.
     pub fn restamp(&mut self, jwk: PublicJwk) -> Result<(), RingRefusal> {
         let created_at = self.can_restamp()?.current().created_at;
         self.ring = Some(KeyRing::new(jwk, created_at));
@@ -152,7 +152,7 @@ impl State {
         Ok(())
     }
 
-    /// Lets `kid`, the next key, sign. Returns the key that signed before.
+    /// Makes `kid`, the next key, the one that signs. Returns the key that signed before.
     ///
     /// `copies_are_renewed` says that no copy of the set with a longer lifetime than the present
     /// one can be left.
@@ -191,7 +191,7 @@ impl State {
         Ok(signs)
     }
 
-    /// Takes the keys out of the set whose time has come. Returns them.
+    /// Removes the keys that are due to leave the set, and returns their IDs.
     pub fn retire(
         &mut self,
         now: Timestamp,

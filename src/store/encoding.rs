@@ -29,7 +29,7 @@ struct Document<S> {
     state: S,
 }
 
-/// Writes a document down, with a checksum of its very bytes, and shows that it can be read back.
+/// Encodes a document with a checksum over its bytes, and proves that it can be read back.
 ///
 /// # Errors
 ///

@@ -16,7 +16,7 @@ use crate::state::{Rev, State};
 
 /// Keeps `state.json`, the revision before it, and a PEM file for each key.
 ///
-/// It relies on being alone: whoever opens it for writing holds the lock of its directory.
+/// It has one writer: the process that holds the lock of its directory.
 #[derive(Debug)]
 pub struct FileStore {
     disk: Arc<dyn Disk>,
@@ -173,7 +173,7 @@ impl Store for FileStore {
         }
         let rev = base.next();
         let text = encode(state, rev).map_err(|error| not_committed(io::Error::other(error)))?;
-        // A document that could not be read is no revision to go back to.
+        // A document that could not be read is not kept as the previous revision.
         if let (Some(document), None) = (document, fell_back) {
             self.replace(&self.state.join(PREVIOUS), &document.text)
                 .map_err(|error| not_committed(error.into_io()))?;

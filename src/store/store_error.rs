@@ -46,7 +46,7 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// Somebody else has committed since. The state in place is theirs.
+    /// Another process has committed since; its state is in place.
     #[error("the state was changed by somebody else: it is at revision {found}, not {base}")]
     Conflict {
         /// The revision the change was based on.

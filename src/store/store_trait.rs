@@ -10,7 +10,7 @@ use crate::state::{Rev, State};
 
 /// Keeps one [`State`] and the private keys that it names.
 ///
-/// All calls block: make them from a thread that may.
+/// All calls block: make them from a thread for blocking work.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The state and its revision; an empty state at revision 0 where there is none yet.
     ///
@@ -27,8 +27,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`CommitError`] says whether the new state may be in place.
     fn commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError>;
 
-    /// The revision in place, if it is newer than `seen`. Asked at every tick, so that a change by
-    /// another process is noticed.
+    /// The revision in place, if it is newer than `seen`. Asked at every tick, so that a change
+    /// by another process is noticed.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`KeyStoreError`].
     fn read_key(&self, kid: &Kid) -> Result<Secret, KeyStoreError>;
 
-    /// Keeps the PEM of a private key for good. Repeating it with the same PEM is no error.
+    /// Stores the PEM of a private key durably. Storing the same PEM again is not an error.
     ///
     /// # Errors
     ///

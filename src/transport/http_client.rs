@@ -20,9 +20,9 @@ pub use reqwest::Method;
 
 /// Sends requests to one IdP: no redirects, no proxy, a new connection for each request.
 ///
-/// A bearer token must not travel where a redirect or an environment variable sends it, and
-/// a connection that is used again can die between two requests, which would leave the fate
-/// of the second one open.
+/// A bearer token must not travel where a redirect or an environment variable sends it, and a
+/// connection that is used again can die between two requests, and then it is unknown whether the
+/// second one arrived.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: reqwest::Client,
@@ -34,7 +34,7 @@ pub enum ClientError {
     /// There is not one certificate among the extra trust anchors.
     #[error("the file of trust anchors holds no certificate")]
     NoTrustAnchor,
-    /// The extra trust anchors are no certificates.
+    /// The extra trust anchors are not certificates.
     #[error("the file of trust anchors holds a certificate that cannot be read")]
     TrustAnchors(#[source] reqwest::Error),
     /// TLS could not be set up.
@@ -42,7 +42,7 @@ pub enum ClientError {
     Tls(#[source] reqwest::Error),
 }
 
-/// Longest time until a connection stands, with TLS.
+/// Longest time to connect, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest time for a request and its answer. Some IdPs fetch our JWK Set in between.
@@ -78,8 +78,7 @@ impl HttpClient {
         Ok(Self { client })
     }
 
-    /// A request to `url`, not yet sent. An address that is none is an error of
-    /// [`Request::send`].
+    /// A request to `url`, not yet sent. An invalid address is an error of [`Request::send`].
     pub fn request(&self, method: Method, url: &str) -> Request {
         Request {
             builder: self.client.request(method, url).header(ACCEPT, JSON),
@@ -139,7 +138,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`SendError`] says whether anybody may have seen it.
+    /// [`SendError`] says whether the request may have been received.
     pub async fn send(self) -> Result<Answer, SendError> {
         let request = self.builder.build().map_err(|error| not_sent("?", error))?;
         let url = shown(request.url());
@@ -193,7 +192,7 @@ fn not_sent(url: &str, error: reqwest::Error) -> SendError {
     }
 }
 
-/// The cause that all others only pass on.
+/// The innermost cause.
 fn innermost(error: &dyn Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -209,7 +208,7 @@ fn unknown(url: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> SendEr
     }
 }
 
-/// A URL for a message: queries can hold what is nobody's business.
+/// A URL for a message, without its query, which may hold secrets.
 fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);

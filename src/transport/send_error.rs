@@ -7,7 +7,7 @@ use super::failure_cause::FailureCause;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// No connection was made: nobody has seen the request.
+    /// No connection was made: the request was not sent.
     #[error("cannot connect to {url}")]
     NotSent {
         /// Where it was to go.
@@ -17,7 +17,7 @@ pub enum SendError {
         /// The same, as far as it is known.
         cause: FailureCause,
     },
-    /// The request left, and no whole answer came back.
+    /// The request was sent, and no complete answer was received.
     #[error("incomplete response from {url}")]
     Unknown {
         /// Where it went.
@@ -41,7 +41,7 @@ impl SendError {
         self.cause().hint()
     }
 
-    /// Whether nobody has seen the request, so that it can be sent again.
+    /// Whether the request was certainly not sent, so that it can be sent again.
     pub fn is_not_sent(&self) -> bool {
         matches!(self, Self::NotSent { .. })
     }

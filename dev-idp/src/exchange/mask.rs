@@ -93,7 +93,7 @@ fn without_secrets(value: Value) -> Value {
     }
 }
 
-/// Header and claims of a JWS; without its signature it is of no use to a thief.
+/// Header and claims of a JWS; it cannot be used without its signature.
 fn without_signature(jws: &str) -> Value {
     let mut parts = jws.split('.').map(|part| {
         let json = URL_SAFE_NO_PAD.decode(part).ok()?;

@@ -19,7 +19,7 @@ pub(in crate::config) fn http_url(text: &str) -> Result<Url, Wrong> {
     let plain = text
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
-    // A parser of URLs skips slashes that are too many; those who compare texts do not.
+    // A URL parser drops extra slashes; an IdP that compares URLs as strings does not.
     let authority = ["http://", "https://"]
         .iter()
         .find_map(|scheme| lower.strip_prefix(scheme));
@@ -38,7 +38,7 @@ pub(in crate::config) fn http_url(text: &str) -> Result<Url, Wrong> {
     Ok(url)
 }
 
-/// A URL that others are appended to, or that is compared: without a query too.
+/// A URL that paths are appended to, or that is compared as a string: it has no query either.
 pub(in crate::config) fn base_url(text: &str) -> Result<Url, Wrong> {
     let url = http_url(text)?;
     if url.query().is_some() {

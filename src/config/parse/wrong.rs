@@ -1,6 +1,6 @@
-//! Why a text is no value of its setting, and how an error shows it.
+//! Why a text is not a valid value of its setting, and how an error shows it.
 
-/// Why a text is no value of its setting.
+/// Why a text is not a valid value of its setting.
 #[derive(Debug)]
 pub(in crate::config) struct Wrong {
     pub(in crate::config) problem: String,

@@ -11,14 +11,14 @@ use crate::config::parse::quoted;
 /// Longest secret in a file, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
 
-/// Where container runtimes mount secrets, with a mode nobody can choose.
+/// Where container runtimes mount secrets, with a mode that the operator cannot choose.
 const CONTAINER_SECRETS: &str = "/run/secrets";
 
 /// What a file holds.
 pub(super) struct SecretFile {
     /// The value, without the line break at its end; never empty.
     pub(super) value: String,
-    /// Whether others than its owner can read it, by somebody's choice.
+    /// Whether users other than its owner can read it, where the operator can change that.
     pub(super) exposed: bool,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn read(name: &str, path: &str) -> Result<SecretFile, String> {
     })
 }
 
-/// The path, unless it may be the secret itself, put where its file's path belongs.
+/// The path, unless it may be the secret itself, given in place of its file's path.
 pub(super) fn printable(path: &str) -> String {
     let in_directory = Path::new(path)
         .parent()
