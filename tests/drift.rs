@@ -77,7 +77,7 @@ async fn a_safe_rotation_takes_no_redirect_uri_away_even_where_it_cannot_see_the
         .set_times(Fault::Status { on, status: 500 }, 1);
 
     let ended = world.run(&env).await;
-    assert!(ended.stderr.contains("left for the next start"), "{ended}");
+    assert!(ended.stderr.contains("tried at the next start"), "{ended}");
     assert_eq!(redirects(&world), [OURS, THEIRS]);
 
     world.run(&env).await;

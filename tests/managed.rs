@@ -254,7 +254,7 @@ async fn a_success_without_a_word_and_without_a_change_is_noticed_and_not_repeat
         world.run(&changed(&world)).await;
     }
 
-    assert_eq!(warnings(&ended, "has changed nothing"), 1, "{ended}");
+    assert_eq!(warnings(&ended, "changed nothing"), 1, "{ended}");
     assert!(ended.stderr.contains("at the IdP"), "{ended}");
     assert_eq!(world.received(UPDATE).len(), 1);
     assert_eq!(redirects(&world), ["https://app.example/cb"]);

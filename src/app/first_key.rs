@@ -96,6 +96,7 @@ async fn restamp(ledger: &Ledger, config: &KeysConfig) -> Result<(), KeysError> 
     if state.can_restamp().is_err() {
         tracing::warn!(
             key.kid = %current.kid,
+            key.alg = %current.alg,
             "BFF_SIGNING_ALG is {alg}, and key `{}` signs with {}: the key in use keeps its \
              algorithm; `bff rotate --alg {alg}` brings in another one",
             current.kid,

@@ -56,7 +56,7 @@ pub enum KeysError {
     Refused(#[from] RingRefusal),
     /// The volume holds PEM files, and no setting names the one to sign with.
     #[error(
-        "{} already holds PEM files ({}), and nothing says which one is to sign",
+        "{} already holds PEM files ({}), and no setting names the one to sign with",
         .directory.display(), .names.join(", ")
     )]
     Strays {
@@ -118,7 +118,7 @@ impl KeysError {
             Self::KeyOfClientMissing | Self::Refused(_) => {
                 "restore the state and the keys (BFF_STATE_DIR, BFF_KEYS_DIR) from one backup"
             }
-            Self::Make(_) => "check that the machine has memory and /dev/urandom",
+            Self::Make(_) => "check that the machine has free memory and /dev/urandom",
             Self::Strays { .. } => {
                 "name the one to sign with in BFF_JWT_SIGNING_KEY, or give this service an empty \
                  BFF_KEYS_DIR to have a key made"

@@ -217,7 +217,7 @@ impl Ledger {
             }
             tracing::warn!(
                 rev = loaded.rev.number(),
-                "The state was loaded anew: another revision than expected is in place"
+                "Loaded the state again: another revision than expected is in place"
             );
             views.show(loaded.state, loaded.rev);
             Ok(rev)

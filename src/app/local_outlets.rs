@@ -58,7 +58,7 @@ fn report(failed: &Mutex<Vec<String>>, errors: &[OutletError]) {
         if !failed.contains(text) {
             tracing::warn!(
                 path = %error.path().display(),
-                "{text}: an application that reads it goes on with what it holds; {}",
+                "{text}: an application that reads it sees the old contents; hint: {}",
                 error.hint()
             );
         }

@@ -40,8 +40,9 @@ pub(super) fn offered(config: &KeysConfig, ring: &KeyRing) -> Option<SigningKey>
         Err(error) => {
             tracing::warn!(
                 path = %path.display(),
+                key.kid = %ring.current().jwk.kid,
                 "BFF_JWT_SIGNING_KEY holds no usable key now ({error}), and key `{}` goes on \
-                 signing; {}",
+                 signing; hint: {}",
                 ring.current().jwk.kid,
                 error.hint()
             );

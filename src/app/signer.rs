@@ -76,7 +76,7 @@ impl Signer {
                 Err(error) => tracing::warn!(
                     key.kid = %record.jwk.kid,
                     error = &error as &dyn Error,
-                    "A published key that does not sign now has no usable file"
+                    "The file of a published key cannot be used; another key signs"
                 ),
             }
         }

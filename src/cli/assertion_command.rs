@@ -61,7 +61,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     let (key, clock) = (Arc::new(key), Clock::system());
     let assertion = app::assertion(&key, &registered.client_id, &audience, &clock);
     let assertion = block_on(assertion)?
-        .map_err(|error| Failure::new(Exit::Failure, error, "see that the machine has memory"))?;
+        .map_err(|error| Failure::new(Exit::Failure, error, "free memory on this machine"))?;
     output::line(assertion.expose());
     Ok(())
 }

@@ -27,12 +27,8 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     let path = if arguments.live { "livez" } else { "readyz" };
     let url = format!("http://{}/{path}", reachable(config.listen));
     let request = http_client()?.request(Method::GET, &url);
-    let answer = block_on(request.send())?.map_err(|error| {
-        failed(
-            error.into(),
-            "is `bff serve` running? BFF_LISTEN says where",
-        )
-    })?;
+    let answer = block_on(request.send())?
+        .map_err(|error| failed(error.into(), "is `bff serve` running at BFF_LISTEN?"))?;
     if answer.status == 200 {
         return Ok(());
     }

@@ -70,7 +70,7 @@ fn generate(context: &Context, config: &KeysConfig, arguments: &Generate) -> Res
         return Ok(());
     }
     let key = SigningKey::generate(alg.unwrap_or(Algorithm::ES256))
-        .map_err(|error| Failure::new(Exit::Failure, error, "see that the machine has memory"))?;
+        .map_err(|error| Failure::new(Exit::Failure, error, "free memory on this machine"))?;
     write(context, config, out, &key)
 }
 
@@ -130,12 +130,12 @@ fn write(
     };
     let pem = key
         .to_pem(config.passphrase.as_ref())
-        .map_err(|error| Failure::new(Exit::Failure, error, "see that the machine has memory"))?;
+        .map_err(|error| Failure::new(Exit::Failure, error, "free memory on this machine"))?;
     if path.exists() {
         return Err(Failure::new(
             Exit::Failure,
             anyhow::anyhow!("{} exists already", path.display()),
-            "a key file is never replaced: name another one with --out, or say --if-missing",
+            "a key file is never replaced: name another file with --out, or use --if-missing",
         ));
     }
     write_private_file(&path, &pem)
@@ -167,7 +167,7 @@ fn list(context: &Context, config: &KeysConfig) -> Result<(), Failure> {
         return Ok(());
     }
     if keys.is_empty() {
-        output::note("there are no keys yet: the first start of `bff serve` brings one in");
+        output::note("there are no keys yet: the first start of `bff serve` imports or makes one");
         return Ok(());
     }
     for KeyReport {

@@ -95,7 +95,7 @@ fn from_standard_input() -> Result<Secret, Failure> {
             "there is no administrator's token on standard input",
         )),
         token if token.contains(|c: char| c.is_control() || c.is_whitespace()) => Err(missing(
-            "the token on standard input holds characters that no token has",
+            "the token on standard input holds characters that a token cannot have",
         )),
         token => Ok(Secret::new(token)),
     }

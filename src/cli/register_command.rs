@@ -89,7 +89,7 @@ async fn register(mut config: Config) -> Result<Ordered, Failure> {
         signal = signals.next() => Err(Failure::new(
             Exit::Failure,
             anyhow::anyhow!("stopped by {signal}"),
-            "`bff status` shows what was done; start again to go on",
+            "`bff status` shows what was done; run the command again to go on",
         )),
     };
     let app = Arc::clone(&running.app);

@@ -24,9 +24,7 @@ impl RunningService {
         let Some(token) = listen.admin_token.clone() else {
             return Err(Failure::new(
                 Exit::Configuration,
-                anyhow::anyhow!(
-                    "a service runs here, and there is no administrator's token for it"
-                ),
+                anyhow::anyhow!("a service runs here, and BFF_ADMIN_TOKEN is not set"),
                 "set BFF_ADMIN_TOKEN (or BFF_ADMIN_TOKEN_FILE) to the service's",
             ));
         };
@@ -73,7 +71,8 @@ impl RunningService {
             return Err(refused(answer.status, &body));
         }
         serde_json::from_slice(text).map_err(|error| {
-            let error = anyhow::anyhow!("{url} did not answer as this bff does: {error}");
+            let error =
+                anyhow::anyhow!("{url} gave an answer that this version does not know: {error}");
             Failure::new(Exit::Failure, error, "run the same version as the service")
         })
     }
@@ -118,6 +117,6 @@ fn unreachable(error: SendError) -> Failure {
     Failure::new(
         Exit::Failure,
         error,
-        "is `bff serve` running? BFF_LISTEN and BFF_ADMIN_LISTEN say where it is looked for",
+        "is `bff serve` running? it was looked for at BFF_LISTEN or BFF_ADMIN_LISTEN",
     )
 }

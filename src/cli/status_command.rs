@@ -47,7 +47,7 @@ fn print(report: &StatusReport) {
     }
     for projection in &report.projections {
         output::line(&format!(
-            "  to tell     the IdP does not have the present {} yet, since {}",
+            "  pending     the IdP does not have the present {} yet, since {}",
             projection.member,
             time(projection.open_since),
         ));

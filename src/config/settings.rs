@@ -81,7 +81,7 @@ settings! {
     BFF_JWK_MAX_KEYS "3" Plain "Published keys at most.";
     BFF_ROTATION_PREPUBLISH "10m" Plain "How long a new key is published before it may sign; at least `BFF_JWKS_MAX_AGE` + 60 s.";
     DCR_ENABLED "" Plain "Whether to register a client; default `true` if `IDP_BASE_URL` is set.";
-    SKIP_DCR_BOOTSTRAP "false" Plain "Use the stored registration and call nobody.";
+    SKIP_DCR_BOOTSTRAP "false" Plain "Use the stored registration; send the IdP nothing at a start.";
     ALLOW_BOOTSTRAP_FAILURE "false" Plain "Keep serving keys when the registration fails, instead of exiting.";
     IDP_BASE_URL "" Plain "Where discovery of the IdP starts.";
     OIDC_ISSUER "" Plain "The expected `issuer`; default `IDP_BASE_URL`.";
@@ -90,7 +90,7 @@ settings! {
     IDP_ADMIN_BASE_URL "" Plain "Where tokens are minted and renewed; default the origin of `IDP_BASE_URL` + `/api/admin`.";
     DCR_IAT "" Secret "Initial access token, used once.";
     BOOTSTRAP_ADMIN_TOKEN "" Secret "Lets `bff` mint an initial or renew a registration access token itself.";
-    DCR_CLIENT_ID "" Plain "Wished `client_id`, sent only if set.";
+    DCR_CLIENT_ID "" Plain "Requested `client_id`, sent only if set.";
     AUTH_CLIENT_ID "" Plain "Another name of `DCR_CLIENT_ID`.";
     DCR_CLIENT_NAME "" Plain "`client_name`; default `DCR_CLIENT_ID`, else `bff-server`.";
     DCR_CLIENT_PROFILE "" Plain "`client_profile`, sent only if set.";
@@ -111,7 +111,7 @@ settings! {
     BFF_CA_FILE "" Plain "Extra trust anchors for the IdP; default the system's roots.";
     BFF_ALLOW_INSECURE_HTTP "false" Plain "Permit `http:` to an IdP that is not on loopback.";
     BFF_LOG "info" Plain "Log filter.";
-    BFF_LOG_FORMAT "" Plain "`text` or `json`; default `json` off a terminal.";
+    BFF_LOG_FORMAT "" Plain "`text` or `json`; default `text` on a terminal, else `json`.";
 }
 
 /// The known variable whose name is nearest to `name`, if any is near.

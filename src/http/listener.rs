@@ -83,7 +83,10 @@ async fn connection(stream: TcpStream, router: Router, shutdown: Shutdown) {
         }
     };
     if let Err(error) = result {
-        tracing::debug!(error = &error as &dyn Error, "A connection ended badly");
+        tracing::debug!(
+            error = &error as &dyn Error,
+            "A connection ended with an error"
+        );
     }
 }
 

@@ -78,7 +78,7 @@ fn detail(status: StatusCode) -> &'static str {
         StatusCode::METHOD_NOT_ALLOWED => "method not allowed; see the Allow header",
         StatusCode::PAYLOAD_TOO_LARGE => "the body of a request is at most 16 KiB",
         StatusCode::REQUEST_TIMEOUT => "the request took too long",
-        _ if status.is_server_error() => "the log of the service says why",
+        _ if status.is_server_error() => "the reason is in the log of the service",
         _ => "the request cannot be served",
     }
 }

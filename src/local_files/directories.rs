@@ -56,8 +56,8 @@ impl OpenError {
                  exists where the directory should be"
             }
             Self::Unusable { .. } => {
-                "let the user that runs bff write to BFF_STATE_DIR and BFF_KEYS_DIR, and see that \
-                 the disk is neither full nor mounted read-only"
+                "let the user that runs bff write to BFF_STATE_DIR and BFF_KEYS_DIR, and check \
+                 that the disk is neither full nor mounted read-only"
             }
         }
     }

@@ -55,7 +55,7 @@ pub enum InvalidInformation {
     #[error("the answer has no client_id")]
     NoClientId,
     /// It is not a JSON object.
-    #[error("the answer is no JSON object")]
+    #[error("the answer is not a JSON object")]
     NotAnObject,
 }
 

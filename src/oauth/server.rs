@@ -31,7 +31,7 @@ pub enum InvalidMetadata {
     #[error("the document has no `issuer`")]
     NoIssuer,
     /// It is not a JSON object.
-    #[error("the document is no JSON object")]
+    #[error("the document is not a JSON object")]
     NotAnObject,
 }
 

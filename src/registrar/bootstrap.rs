@@ -285,15 +285,16 @@ impl Registrar {
             ),
             Some(_) => tracing::warn!(
                 "DCR_IAT is set to a token that is not needed: remove it, or set \
-                 DCR_FORCE_REPLACE=true to register a new client in place of this one"
+                 DCR_FORCE_REPLACE=true to replace the client"
             ),
         }
         let drift = self.client().drift(state);
         if !drift.is_empty() {
             tracing::warn!(
+                client.id = %client.client_id,
                 "The configuration has changed in {} ({}), and the IdP does not let this client \
-                 change its registration: change it there, or register anew with a fresh DCR_IAT \
-                 and DCR_FORCE_REPLACE=true",
+                 change its registration: change it there, or replace the client with a fresh \
+                 DCR_IAT and DCR_FORCE_REPLACE=true",
                 drift.members().join(", "),
                 drift.settings().join(", ")
             );
@@ -308,9 +309,9 @@ impl Registrar {
         let asked_for = client.sent.text("client_id");
         if *wished != client.client_id && asked_for != Some(wished.as_str()) {
             tracing::warn!(
-                "DCR_CLIENT_ID has changed, and an identifier cannot be changed: this stays \
-                 client `{}`; to register anew under the other one, set a fresh DCR_IAT and \
-                 DCR_FORCE_REPLACE=true",
+                client.id = %client.client_id,
+                "DCR_CLIENT_ID has changed, but the client_id of client `{}` cannot; hint: to \
+                 replace the client, set a fresh DCR_IAT and DCR_FORCE_REPLACE=true",
                 client.client_id
             );
         }

@@ -93,7 +93,7 @@ pub(super) async fn find(
             let methods = &metadata.token_endpoint_auth_methods_supported;
             if !methods.is_empty() && !methods.iter().any(|method| method == "private_key_jwt") {
                 tracing::warn!(
-                    "The IdP's metadata names {} for its token endpoint, not private_key_jwt",
+                    "The IdP's metadata offers {} at its token endpoint, not private_key_jwt",
                     methods.join(", ")
                 );
             }

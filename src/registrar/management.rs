@@ -71,9 +71,8 @@ impl ManagedClient<'_> {
 
     /// The token is not valid any more, and cannot be renewed from here.
     pub(super) async fn not_accepted(&self) -> Result<(), BootstrapError> {
-        let what = "it does not accept the registration access token (it was renewed elsewhere, \
-                    an answer that brought a new one was lost, or BFF_STATE_DIR is older than \
-                    the last change)";
+        let what = "it does not accept the registration access token (it was renewed elsewhere or \
+                    lost with an answer, or BFF_STATE_DIR is older than the last change)";
         self.unmanageable(what, None).await
     }
 
@@ -90,9 +89,8 @@ impl ManagedClient<'_> {
             .update(|state| state.unmanageable(what, declined.clone(), now))
             .await?;
         tracing::warn!(
-            "The registration cannot be changed from here: {what}. The client still works; to \
-             change it, set BOOTSTRAP_ADMIN_TOKEN (its token is then renewed) and restart, or \
-             change it at the IdP, or register anew with a fresh DCR_IAT and \
+            "The registration cannot be changed from here: {what}. The client works; hint: set \
+             BOOTSTRAP_ADMIN_TOKEN and restart, change it at the IdP, or set a fresh DCR_IAT and \
              DCR_FORCE_REPLACE=true"
         );
         Ok(())
@@ -112,7 +110,8 @@ impl ManagedClient<'_> {
             Ok(renewed) => renewed,
             Err(error) => {
                 tracing::warn!(
-                    "The registration access token could not be renewed: {error}; {}",
+                    client.id = client_id,
+                    "The registration access token could not be renewed: {error}; hint: {}",
                     error.hint()
                 );
                 return Ok(false);
@@ -125,6 +124,7 @@ impl ManagedClient<'_> {
             .or_else(|| held.cloned())
         else {
             tracing::warn!(
+                client.id = client_id,
                 "The IdP renewed the registration access token and did not name its \
                  registration_client_uri: the client cannot be changed from here"
             );

@@ -42,15 +42,15 @@ impl Registrar {
         let unmanaged = |client: &Registered| client.management.is_none();
         if client.has_declined(&state) || state.registration().is_none_or(unmanaged) {
             tracing::warn!(
-                "The IdP has to be told of a new {}, and does not let this client change it: \
-                 change it there, or set BOOTSTRAP_ADMIN_TOKEN and restart",
+                "The IdP has an old {}, and does not let this client change it; hint: change it \
+                 there, or set BOOTSTRAP_ADMIN_TOKEN and restart",
                 open.join(" and ")
             );
             return false;
         }
         let drift = client.drift(&state);
         if let Err(error) = client.update(&drift).await {
-            tracing::error!("{}; {}", error.chain(), error.hint());
+            tracing::error!("{}; hint: {}", error.chain(), error.hint());
         }
         self.app.ledger.state().projections().open().is_empty()
     }
@@ -68,7 +68,7 @@ impl Registrar {
         match self.client().update(&drift).await {
             Ok(made) => made,
             Err(error) => {
-                tracing::error!("{}; {}", error.chain(), error.hint());
+                tracing::error!("{}; hint: {}", error.chain(), error.hint());
                 false
             }
         }

@@ -27,7 +27,7 @@ impl PlanReport {
         let (name, summary, hint) = match plan {
             Plan::Nothing if diff.is_empty() => (
                 "nothing",
-                format!("client `{client}` is as it should be"),
+                format!("client `{client}` matches the configuration"),
                 None,
             ),
             Plan::Nothing => (

@@ -88,13 +88,13 @@ impl Session<'_> {
         let Some(attempt) = state.attempt().filter(|attempt| attempt.answer.is_some()) else {
             return Ok(());
         };
-        tracing::info!("Going on with the answer that the last run received");
+        tracing::info!("Continuing with the answer that the last run received");
         match self.conclude(attempt).await {
             // The plan says what to do about it.
             Err(BootstrapError::Registration(RegistrationError::OutcomeUnknown { .. })) => Ok(()),
             // No client was made, and the configuration may have changed since.
             Err(error @ BootstrapError::Registration(RegistrationError::Refused { .. })) => {
-                tracing::warn!("{}; {}", error.chain(), error.hint());
+                tracing::warn!("{}; hint: {}", error.chain(), error.hint());
                 Ok(())
             }
             result => result,
@@ -247,12 +247,13 @@ impl Session<'_> {
             .await?;
         tracing::warn!(
             client.id = client_id,
-            "Client `{client_id}` exists after all, and its registration is taken over"
+            "Client `{client_id}` exists after all; its registration is adopted"
         );
         if !self.client.renew().await? {
             tracing::warn!(
-                "The registration access token of client `{client_id}` was lost with the answer: \
-                 with BOOTSTRAP_ADMIN_TOKEN set it is renewed when the client has to be changed"
+                client.id = client_id,
+                "The registration access token of client `{client_id}` was lost with the answer; \
+                 hint: set BOOTSTRAP_ADMIN_TOKEN to have it renewed"
             );
         }
         Ok(true)

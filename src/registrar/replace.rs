@@ -40,9 +40,9 @@ impl Session<'_> {
         let client_id = client.client_id.as_str();
         tracing::warn!(
             client.id = client_id,
-            "Client `{client_id}` is deleted before it is registered anew, because it has the \
-             identifier that is asked for: its grants and tokens end, and if the new registration \
-             is refused there is none"
+            "Client `{client_id}` is deleted before its replacement is registered, because \
+             DCR_CLIENT_ID asks for its identifier: its grants and tokens end, and a refusal \
+             leaves no client"
         );
         let now = self.app().clock.now();
         let orphan = client.clone().orphaned(now);
@@ -89,14 +89,14 @@ impl Session<'_> {
             }
             Err(NotDeleted { what, again: true }) => tracing::warn!(
                 client.id = client_id,
-                "Client `{client_id}` is not used any more and could not be deleted ({what}): it \
-                 is tried again at the next start"
+                "Client `{client_id}` is no longer used and could not be deleted ({what}); it is \
+                 tried again at the next start"
             ),
             Err(NotDeleted { what, again: false }) => {
                 tracing::warn!(
                     client.id = client_id,
-                    "Client `{client_id}` is not used any more and could not be deleted ({what}): \
-                     delete it at the IdP"
+                    "Client `{client_id}` is no longer used and could not be deleted ({what}); \
+                     hint: delete it at the IdP"
                 );
                 let stays = |state: &mut State| state.orphan_stays(client_id, &what, now);
                 ledger.update(stays).await?;

@@ -47,13 +47,13 @@ impl ManagedClient<'_> {
                 ManagementOutcome::Unknown(what) if self.redirects() == RedirectUpdate::Merge => {
                     tracing::warn!(
                         "The registration could not be read ({what}), and an update might remove \
-                         redirect URIs that others have added: it is left for the next start"
+                         redirect URIs of others; it is tried at the next start"
                     );
                     return Ok(UpdateOutcome::NotMade);
                 }
                 outcome => tracing::info!(
-                    "The registration could not be read before its update ({}): using what the \
-                     IdP answered last",
+                    "The registration could not be read before its update ({}): using its last \
+                     answer",
                     text(&outcome)
                 ),
             }
@@ -88,11 +88,11 @@ impl ManagedClient<'_> {
             }
             Err(error) if error.is_not_sent() => {
                 self.not_updated(client_id).await?;
-                tracing::warn!("{error}: the update is left for the next start");
+                tracing::warn!("{error}; the update is tried at the next start");
                 Ok(UpdateOutcome::NotMade)
             }
             Err(error) => {
-                tracing::warn!("{}: reading whether the update was made", chain(&error));
+                tracing::warn!("{}; reading whether the update was made", chain(&error));
                 self.confirm(client_id, intended, false).await
             }
         }
@@ -131,8 +131,10 @@ impl ManagedClient<'_> {
             ManagementOutcome::Done => return self.confirm(client_id, sent, true).await,
             ManagementOutcome::Is(_) | ManagementOutcome::Unknown(_) => {
                 tracing::warn!(
-                    "HTTP {} to an update, and nothing usable about the client: reading whether \
-                     it was made",
+                    client.id = client_id,
+                    http.status = answer.status,
+                    "The IdP answered the update with HTTP {} and no usable client information; \
+                     reading whether it was made",
                     answer.status
                 );
                 return self.confirm(client_id, sent, false).await;
@@ -152,8 +154,10 @@ impl ManagedClient<'_> {
                 self.not_updated(client_id).await?;
                 let error = error.map(|error| format!(": {error}")).unwrap_or_default();
                 tracing::error!(
+                    client.id = client_id,
+                    http.status = status,
                     "The IdP refused the update (HTTP {status}{error}): the client stays as it \
-                     was; change {} to what the IdP allows",
+                     was; hint: change {} to what the IdP allows",
                     drift.settings().join(", ")
                 );
             }
@@ -217,11 +221,13 @@ impl ManagedClient<'_> {
             UpdateSeen::Made if succeeded => tracing::info!("Client updated"),
             UpdateSeen::Made => tracing::info!("The update was made after all"),
             UpdateSeen::Ignored => tracing::warn!(
-                "The IdP answered the update with success and has changed nothing: it is not asked \
-                 for the same again; change the client there, or the settings here"
+                client.id = client_id,
+                "The IdP answered the update with success and changed nothing; it is not sent \
+                 again; hint: change the client there, or the settings here"
             ),
             UpdateSeen::NotMade => tracing::warn!(
-                "The update was not made: it is tried again, at the next start at the latest"
+                client.id = client_id,
+                "The update was not made; it is tried again, at the next start at the latest"
             ),
         }
         if seen != UpdateSeen::NotMade {
@@ -245,7 +251,8 @@ impl ManagedClient<'_> {
     ) -> Result<UpdateOutcome, BootstrapError> {
         if !succeeded {
             tracing::warn!(
-                "It is not known whether the update was made ({what}): it is read, or made again, \
+                client.id = client_id,
+                "It is not known whether the update was made ({what}); it is read or sent again \
                  at the next start"
             );
             return Ok(UpdateOutcome::NotMade);
@@ -299,8 +306,8 @@ impl ManagedClient<'_> {
         let method = client.granted.text("token_endpoint_auth_method");
         if method.is_some_and(|method| method != "private_key_jwt") {
             tracing::error!(
-                "The IdP has changed token_endpoint_auth_method to {}: allow private_key_jwt for \
-                 this client there",
+                "The IdP has changed token_endpoint_auth_method to {}; hint: allow \
+                 private_key_jwt for this client there",
                 method.unwrap_or_default()
             );
         }

@@ -149,8 +149,8 @@ impl Blocked {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::ClientGone { .. } => {
-                "see at the IdP what became of it; to register a new client in its place, mint a \
-                 fresh token with `bff mint-iat` and set it as DCR_IAT"
+                "check at the IdP whether the client still exists; to register a new client in \
+                 its place, mint a fresh token with `bff mint-iat` and set it as DCR_IAT"
             }
             Self::IssuerChanged { .. } => {
                 "if the IdP only has a new address, set OIDC_ISSUER to the stored issuer; for \
@@ -164,7 +164,7 @@ impl Blocked {
             }
             Self::OutcomeUnknown { .. } => {
                 "look for the client at the IdP and delete it there, then mint a fresh token with \
-                 `bff mint-iat` and set it as DCR_IAT: a new token is what allows a new attempt"
+                 `bff mint-iat` and set it as DCR_IAT: only a new token allows a new attempt"
             }
         }
     }

@@ -263,16 +263,16 @@ impl Refused {
     pub fn hint(&self) -> &'static str {
         match self.because {
             RefusedBecause::ClientExists => {
-                "delete the client of that name at the IdP, or wish for another DCR_CLIENT_ID \
-                 (or none)"
+                "delete the client of that name at the IdP, or choose another DCR_CLIENT_ID (or \
+                 none)"
             }
             RefusedBecause::Endpoint => {
                 "this URL is not a registration endpoint: check IDP_BASE_URL, or set \
                  DCR_REGISTRATION_ENDPOINT to the IdP's registration_endpoint"
             }
             RefusedBecause::JwksUri => {
-                "the IdP has to reach the JWK Set at BFF_BASE_URL (or DCR_JWKS_URI) and to like \
-                 what it finds; try that address from the IdP's host, or set DCR_JWKS=value"
+                "the IdP has to reach the JWK Set at BFF_BASE_URL (or DCR_JWKS_URI) and to accept \
+                 it; try that address from the IdP's host, or set DCR_JWKS=value"
             }
             RefusedBecause::Metadata => {
                 "compare the settings DCR_* with what the IdP allows for its clients \

@@ -36,7 +36,10 @@ impl Machine {
         // The rotation has begun: the next step tries again what fails here.
         self.reconcile(live).await;
         if let Err(error) = self.note_served(live).await {
-            tracing::error!("{}", chain(&error));
+            tracing::error!(
+                "Could not record that the JWK Set is served: {}",
+                chain(&error)
+            );
         }
         tracing::info!(
             key.kid = %kid,
@@ -83,7 +86,10 @@ impl Machine {
             None => false,
         };
         if let Err(error) = self.note_served(live).await {
-            tracing::error!("{}", chain(&error));
+            tracing::error!(
+                "Could not record that the JWK Set is served: {}",
+                chain(&error)
+            );
         }
         let mut report = self.report(&live.seen());
         report.kid = Some(kid);

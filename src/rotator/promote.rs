@@ -96,7 +96,11 @@ impl Machine {
         let now = self.app.clock.now();
         let want = |state: &mut State| state.want_algorithm_of(&next.kid, now);
         if let Err(error) = self.app.ledger.update(want).await {
-            tracing::error!("{}", chain(&error));
+            tracing::error!(
+                key.kid = %next.kid,
+                "Could not begin to register another algorithm: {}",
+                chain(&error)
+            );
             return first;
         }
         // The IdP refuses the key that signs until this is over, so it is kept short.
@@ -109,7 +113,7 @@ impl Machine {
             let withdraw = |state: &mut State| state.withdraw_algorithm(now);
             match self.app.ledger.record(withdraw).await {
                 Ok(()) => drop(registrar.reconcile().await),
-                Err(error) => tracing::error!("{}; {}", chain(&error), error.hint()),
+                Err(error) => tracing::error!("{}; hint: {}", chain(&error), error.hint()),
             }
         }
         proven
@@ -127,7 +131,7 @@ impl Machine {
             said,
         };
         let Some(key) = self.app.signer.get(kid) else {
-            let said = "its file is missing: restore it from a backup".to_owned();
+            let said = "its file is missing; restore it from a backup".to_owned();
             return Err(nothing_learnt(said));
         };
         let acceptances = if spread {
@@ -173,8 +177,11 @@ impl Machine {
             Err(error) => {
                 tracing::error!(
                     key.kid = %next,
-                    "Key `{next}` was accepted and cannot be promoted: {}; it is tried again",
-                    chain(&error)
+                    retry_s = RETRY.as_secs(),
+                    "Key `{next}` was accepted, but the promotion cannot be stored: {}; trying \
+                     again in {} s",
+                    chain(&error),
+                    RETRY.as_secs()
                 );
                 return RETRY;
             }
@@ -208,7 +215,7 @@ impl Machine {
                 attempts,
                 retry_s,
                 "The IdP does not accept key `{next}` yet ({said}): key `{current}` goes on \
-                 signing; next try in {retry_s} s. If this lasts, the IdP keeps an older copy of \
+                 signing; next try in {retry_s} s. If this lasts, the IdP has an older copy of \
                  the JWK Set, or cannot fetch it"
             );
         } else {

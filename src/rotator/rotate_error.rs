@@ -66,7 +66,7 @@ impl RotateError {
         match self {
             Self::Commit(error) => error.hint(),
             Self::Keys(error) => error.hint(),
-            Self::Make(_) => "check that the machine has memory and /dev/urandom",
+            Self::Make(_) => "check that the machine has free memory and /dev/urandom",
             Self::NoRoom(_) => "wait, or raise BFF_JWK_MAX_KEYS and restart",
             Self::Panicked(_) => "report this as a defect of bff, with the log before it",
             Self::Refused(RingRefusal::Used(_)) => {

@@ -153,11 +153,14 @@ impl Rotator {
     async fn step(&self, live: &mut Live) -> Duration {
         let machine = &self.machine;
         let failure = if let Err(error) = machine.app.ledger.follow().await {
-            Some(format!("{}; {}", chain(&error), error.hint()))
+            Some(format!("{}; hint: {}", chain(&error), error.hint()))
         } else {
             machine.reconcile(live).await;
             let served = machine.note_served(live).await;
-            served.err().map(|error| chain(&error))
+            served.err().map(|error| {
+                let why = chain(&error);
+                format!("Could not record that the JWK Set is served: {why}")
+            })
         };
         if self.report_failure(failure) {
             return RETRY;

@@ -37,7 +37,7 @@ impl Machine {
             if let Some(key) = blocking(move || app.offered_key()).await {
                 tracing::info!(
                     key.kid = %key.kid(),
-                    "BFF_JWT_SIGNING_KEY holds another key: rotating to it"
+                    "BFF_JWT_SIGNING_KEY holds another key; rotating to it"
                 );
                 let begun = self.begin(Some(key), None, false, live).await;
                 self.offer_seen.store(begun.is_ok(), Ordering::Relaxed);
@@ -68,8 +68,9 @@ impl Machine {
             Err(error) => {
                 if live.begin_not_before.is_none() {
                     tracing::error!(
+                        key.kid = %ring.current().jwk.kid,
                         retry_s = BEGIN_AGAIN.as_secs(),
-                        "The keys cannot be rotated: {}; key `{}` goes on signing; {}",
+                        "The keys cannot be rotated: {}; key `{}` goes on signing; hint: {}",
                         chain(&error),
                         ring.current().jwk.kid,
                         error.hint()
@@ -92,7 +93,11 @@ impl Machine {
                 Duration::ZERO
             }
             Err(error) => {
-                tracing::error!("{}", chain(&error));
+                tracing::error!(
+                    retry_s = RETRY.as_secs(),
+                    "Could not take old keys out of the JWK Set: {}",
+                    chain(&error)
+                );
                 RETRY
             }
         }
@@ -119,16 +124,18 @@ impl Machine {
         let Some(before) = ring.previous().last() else {
             tracing::error!(
                 key.kid = %current,
-                "The IdP does not accept key `{current}`, and there is no key before it: make the \
-                 IdP fetch the JWK Set again; its log and `bff status` say more"
+                "The IdP does not accept key `{current}`, and no previous key is left; hint: make \
+                 the IdP fetch the JWK Set again; see its log and `bff status`"
             );
             return Some(pause);
         };
         let before = &before.jwk.kid;
         if self.is_rejected(before).await {
             tracing::error!(
-                "The IdP accepts neither key `{current}` nor `{before}` before it: its log and \
-                 `bff status` say more"
+                key.kid = %current,
+                key.before = %before,
+                "The IdP accepts neither key `{current}` nor the previous key `{before}`; hint: \
+                 see its log and `bff status`"
             );
             return Some(pause);
         }
@@ -156,7 +163,11 @@ impl Machine {
         let before = match self.app.ledger.update(fall_back).await {
             Ok(before) => before,
             Err(error) => {
-                tracing::error!("{}", chain(&error));
+                tracing::error!(
+                    key.kid = %current,
+                    "Could not go back to the previous key: {}",
+                    chain(&error)
+                );
                 return;
             }
         };

@@ -152,7 +152,7 @@ async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), ServiceErro
         if !again {
             tracing::warn!(
                 "Going on without a usable registration (ALLOW_BOOTSTRAP_FAILURE): the keys are \
-                 served, and nothing is tried until a restart or `bff register`"
+                 served; nothing is tried until a restart or `bff register`"
             );
             return Err(error);
         }

@@ -64,7 +64,7 @@ impl State {
         if let Some(abandoned) = self.attempt.replace(attempt) {
             let wished = abandoned.asked.text("client_id");
             let detail = format!(
-                "the registration of {} at {} was given up for a new token; its client may exist",
+                "the registration of {} at {} was abandoned for a new token; its client may exist",
                 abandoned.started_at, abandoned.issuer
             );
             self.journal
@@ -148,7 +148,7 @@ impl State {
     ) -> Result<(), ClientRefusal> {
         self.attempt.take().ok_or(ClientRefusal::NoAttempt)?;
         self.minted = None;
-        let detail = format!("registered with {granted}, of no use to us");
+        let detail = format!("registered with {granted}, which cannot use our key");
         let client_id = Some(client.client_id.as_str());
         self.journal.add(now, Event::Orphaned, client_id, detail);
         self.orphans.push(client.orphaned(now));
@@ -229,7 +229,7 @@ impl State {
         let client = self.client(client_id)?;
         client.unconfirmed = None;
         let detail = match seen {
-            UpdateSeen::Made => "seen to be made",
+            UpdateSeen::Made => "read back: it was made",
             UpdateSeen::Ignored => "answered with success, and nothing has changed",
             UpdateSeen::NotMade => return Ok(()),
         };
@@ -327,7 +327,7 @@ impl State {
         self.client(client_id)?;
         self.registration = None;
         self.gone = None;
-        let detail = "deleted to be registered anew".to_owned();
+        let detail = "deleted, to be registered again".to_owned();
         self.journal
             .add(now, Event::Deleted, Some(client_id), detail);
         self.project(now);
@@ -341,7 +341,7 @@ impl State {
         if self.orphans.len() == before {
             return Err(ClientRefusal::NoOrphan(client_id.to_owned()));
         }
-        let detail = "not used any more".to_owned();
+        let detail = "no longer used".to_owned();
         self.journal
             .add(now, Event::Deleted, Some(client_id), detail);
         Ok(())

@@ -31,7 +31,7 @@ const PREVIOUS: &str = "state.previous.json";
 
 /// The hint of every failed write.
 const WRITABLE: &str = "let the user that runs bff write to BFF_STATE_DIR and BFF_KEYS_DIR, and \
-                        see that the disk is neither full nor mounted read-only";
+                        check that the disk is neither full nor mounted read-only";
 
 /// The hint where the document cannot be read.
 const READABLE: &str = "let the user that runs bff read it; BFF_STATE_DIR (default BFF_KEYS_DIR) \

@@ -47,7 +47,7 @@ pub enum LoadError {
 #[non_exhaustive]
 pub enum CommitError {
     /// Another process has committed since; its state is in place.
-    #[error("the state was changed by somebody else: it is at revision {found}, not {base}")]
+    #[error("another process has changed the state: it is at revision {found}, not {base}")]
     Conflict {
         /// The revision the change was based on.
         base: Rev,
@@ -131,7 +131,7 @@ impl CommitError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Conflict { .. } => {
-                "something else writes to the same state: stop it, or give it a BFF_STATE_DIR of \
+                "another process writes to the same state: stop it, or give it a BFF_STATE_DIR of \
                  its own"
             }
             Self::NotCommitted { hint, .. } | Self::Unknown { hint, .. } => hint,
