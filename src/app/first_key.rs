@@ -97,8 +97,8 @@ async fn restamp(ledger: &Ledger, config: &KeysConfig) -> Result<(), KeysError> 
         tracing::warn!(
             key.kid = %current.kid,
             key.alg = %current.alg,
-            "BFF_SIGNING_ALG is {alg}, and key `{}` signs with {}: the key in use keeps its \
-             algorithm; `bff rotate --alg {alg}` brings in another one",
+            "BFF_SIGNING_ALG is {alg}, but key `{}` keeps its algorithm {}; hint: `bff rotate \
+             --alg {alg}` replaces the key",
             current.kid,
             current.alg
         );

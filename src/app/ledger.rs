@@ -82,8 +82,8 @@ impl Ledger {
         if let Some(reason) = &fell_back {
             tracing::error!(
                 rev = rev.number(),
-                "The state document is damaged ({reason}); the revision before it is used. The \
-                 last change may be missing: compare with the IdP"
+                "The state document is damaged ({reason}); the revision before it is used; hint: \
+                 the last change may be missing, compare with the IdP"
             );
         }
         let published = PublishedJwks::render(state.ring(), jwks_max_age);

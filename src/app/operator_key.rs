@@ -55,8 +55,8 @@ pub(super) fn offered(config: &KeysConfig, ring: &KeyRing) -> Option<SigningKey>
     if ring.knows(key.public()) {
         tracing::warn!(
             path = %path.display(),
-            "The key in {} has left the JWK Set already and is never used again: put another one \
-             there, or rotate with `bff rotate`",
+            "The key in {} has left the JWK Set already and is never used again; hint: put another \
+             key there, or use `bff rotate`",
             path.display()
         );
         return None;

@@ -60,8 +60,8 @@ impl Supervision {
                 tracing::error!(
                     task = name,
                     retry_s = pause.as_secs(),
-                    "The task `{name}` panicked, and is started again in {} s; this is a defect \
-                     of bff: report it with the lines before this one",
+                    "The task `{name}` panicked, and is started again in {} s; hint: report this \
+                     defect of bff with the lines before this one",
                     pause.as_secs()
                 );
                 tokio::select! {

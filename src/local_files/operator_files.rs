@@ -19,8 +19,8 @@ pub fn read_pem(path: &Path) -> io::Result<Secret> {
     if mode & 0o077 != 0 {
         tracing::warn!(
             path = %path.display(),
-            "Users other than its owner can read the private key {} (mode {:03o}); \
-             run `chmod 600` on it",
+            "Users other than its owner can read the private key {} (mode {:03o}); hint: run \
+             `chmod 600` on it",
             path.display(),
             mode & 0o777
         );

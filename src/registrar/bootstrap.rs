@@ -281,7 +281,7 @@ impl Registrar {
         match token.map(TokenFingerprint::of) {
             None => {}
             Some(token) if state.spent().contains(&token) => tracing::warn!(
-                "DCR_IAT is still set, and is not used any more: remove it from the configuration"
+                "DCR_IAT is still set, but no longer used: remove it from the configuration"
             ),
             Some(_) => tracing::warn!(
                 "DCR_IAT is set to a token that is not needed: remove it, or set \

@@ -52,8 +52,8 @@ impl ManagedClient<'_> {
                     return Ok(UpdateOutcome::NotMade);
                 }
                 outcome => tracing::info!(
-                    "The registration could not be read before its update ({}): using its last \
-                     answer",
+                    "The registration could not be read before its update ({}): using the IdP's \
+                     last answer",
                     text(&outcome)
                 ),
             }

@@ -215,8 +215,8 @@ impl Machine {
                 attempts,
                 retry_s,
                 "The IdP does not accept key `{next}` yet ({said}): key `{current}` goes on \
-                 signing; next try in {retry_s} s. If this lasts, the IdP has an older copy of \
-                 the JWK Set, or cannot fetch it"
+                 signing; next try in {retry_s} s; hint: if this lasts, the IdP has an old copy \
+                 of the JWK Set, or cannot fetch it"
             );
         } else {
             tracing::warn!(
@@ -224,8 +224,8 @@ impl Machine {
                 attempts,
                 retry_s,
                 "Key `{next}` could not be proven yet ({said}): key `{current}` goes on signing; \
-                 next try in {retry_s} s. If the IdP has answered like this since the rotation \
-                 began, it may not take a JWK Set of two keys"
+                 next try in {retry_s} s; hint: if this began with the rotation, the IdP may not \
+                 take a JWK Set of two keys"
             );
         }
         pause
