@@ -11,7 +11,7 @@
 //! | [`keyring`], [`registration`] | which key signs, what to do about the client, what an answer means: pure |
 //! | [`state`] | the document, and one method for each change of it: pure |
 //! | [`disk`], [`transport`] | files, one durable step at a time; HTTP as a client |
-//! | [`store`], [`local_files`], [`idp`] | where the document is kept; what lies on this host; the IdP, one method for each RFC section |
+//! | [`store`], [`local_files`], [`idp`] | where the document is kept; files on this host; the IdP, one method for each RFC section |
 //! | [`config`], [`metrics`], [`telemetry`] | what is set, counted and logged |
 //! | [`app`] | what the tasks share: ledger, signer, status, supervision, shutdown |
 //! | [`registrar`] | registration, update, replacement and proof |
