@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
@@ -22,7 +22,7 @@ pub struct Ledger {
     /// The revision in the store; none while it is not known.
     rev: Arc<Mutex<Option<Rev>>>,
     views: Views,
-    fell_back: Option<BadDocument>,
+    fell_back: Arc<OnceLock<BadDocument>>,
 }
 
 /// What others see of the state.
@@ -79,12 +79,10 @@ impl Ledger {
             rev,
             fell_back,
         } = store.load()?;
-        if let Some(reason) = &fell_back {
-            tracing::error!(
-                rev = rev.number(),
-                "The state document is damaged ({reason}); the revision before it is used; hint: \
-                 the last change may be missing, compare with the IdP"
-            );
+        let damaged = OnceLock::new();
+        if let Some(reason) = fell_back {
+            tell_damage(&reason, rev);
+            drop(damaged.set(reason));
         }
         let published = PublishedJwks::render(state.ring(), jwks_max_age);
         let view = View {
@@ -100,7 +98,7 @@ impl Ledger {
                 published: watch::Sender::new(Arc::new(published)),
                 jwks_max_age,
             },
-            fell_back,
+            fell_back: Arc::new(damaged),
         })
     }
 
@@ -126,7 +124,7 @@ impl Ledger {
 
     /// What was wrong with the newest document, if an older one was loaded.
     pub fn fell_back(&self) -> Option<&BadDocument> {
-        self.fell_back.as_ref()
+        self.fell_back.get()
     }
 
     /// Carries out a transition, and returns its result once it is durable.
@@ -202,17 +200,27 @@ impl Ledger {
         mut rev: OwnedMutexGuard<Option<Rev>>,
     ) -> Result<OwnedMutexGuard<Option<Rev>>, CommitError> {
         let (store, views) = (Arc::clone(&self.store), self.views.clone());
+        let damaged = Arc::clone(&self.fell_back);
         blocking(move || {
             let loaded = store.load().map_err(unknown)?;
             *rev = Some(loaded.rev);
+            if let Some(reason) = loaded.fell_back {
+                tell_damage(&reason, loaded.rev);
+                drop(damaged.set(reason));
+            }
             if loaded.rev < views.rev() {
                 // Nobody commits an older revision: the document was damaged or exchanged.
                 tracing::error!(
                     rev = loaded.rev.number(),
-                    "The state in place is older than the one in memory, which is written again \
-                     with the next change: something else has written to BFF_STATE_DIR"
+                    "The state in place is older than the one in memory, which is written again: \
+                     something else has written to BFF_STATE_DIR"
                 );
-                views.show(State::clone(&views.state.borrow().state), loaded.rev);
+                let state = State::clone(&views.state.borrow().state);
+                if let Ok(committed) = store.commit(&state, loaded.rev) {
+                    *rev = Some(committed);
+                }
+                let shown = rev.unwrap_or(loaded.rev);
+                views.show(state, shown);
                 return Ok(rev);
             }
             tracing::warn!(
@@ -304,6 +312,14 @@ fn commit(store: &dyn Store, state: &State, base: Rev) -> Result<Rev, CommitErro
         }
         result => result,
     }
+}
+
+fn tell_damage(reason: &BadDocument, rev: Rev) {
+    tracing::error!(
+        rev = rev.number(),
+        "The state document is damaged ({reason}); the revision before it is used; hint: \
+         the last change may be missing, compare with the IdP"
+    );
 }
 
 /// Whether a state is the one that was to be committed, and not that of another process.

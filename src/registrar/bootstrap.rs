@@ -16,6 +16,7 @@ use crate::config::{DcrConfig, IdpConfig};
 use crate::oauth::InitialAccessToken;
 use crate::registration::{Blocked, Drift, Inputs, Plan, Registered, TokenFingerprint, plan};
 use crate::state::State;
+use crate::store::CommitError;
 use crate::transport::HttpClient;
 
 /// Brings the service to a usable registration at one IdP, and keeps it there.
@@ -182,7 +183,11 @@ impl Registrar {
 
     /// Takes back the intention to register another algorithm that an interrupted rotation has
     /// left: the key that signs has to be accepted first.
-    async fn withdraw_algorithm(&self) -> Result<(), BootstrapError> {
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`]; the intention then remains.
+    pub async fn withdraw_algorithm(&self) -> Result<(), CommitError> {
         let state = self.app.ledger.state();
         let Some(alg) = state.ring().map(|ring| ring.current().jwk.alg) else {
             return Ok(());
@@ -193,7 +198,7 @@ impl Registrar {
         }
         let now = self.app.clock.now();
         let withdraw = |state: &mut State| state.withdraw_algorithm(now);
-        Ok(self.app.ledger.record(withdraw).await?)
+        self.app.ledger.record(withdraw).await
     }
 
     /// Does what the plan says. Says whether a client was registered now.

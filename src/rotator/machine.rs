@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::live::{Live, Retry, Seen};
-use crate::app::{App, Bootstrap, Phase, RotationReport, UpdateError, WaitingFor};
+use crate::app::{App, Bootstrap, Phase, RotationReport, UpdateError, WaitingFor, chain};
 use crate::keyring::{KeyRing, RotationPolicy};
 use crate::registrar::Registrar;
 use crate::state::RingRefusal;
@@ -60,6 +60,12 @@ impl Machine {
         let Some(registrar) = &self.registrar else {
             return;
         };
+        // The steps of a promotion are not under way here, so no other algorithm is wanted than
+        // that of the key that signs: anything else an interrupted promotion has left.
+        if let Err(error) = registrar.withdraw_algorithm().await {
+            tracing::error!("{}; hint: {}", chain(&error), error.hint());
+            return;
+        }
         if self.app.ledger.state().projections().open().is_empty() {
             live.projections = Retry::default();
             return;

@@ -7,7 +7,7 @@ use super::journal::Event;
 use super::known_idp::KnownIdp;
 use crate::oauth::{ClientInformation, ClientMetadata, Management, ServerMetadata};
 use crate::registration::{
-    Attempt, MintedIat, RawAnswer, Registered, TokenFingerprint, Unmanageable,
+    Attempt, MintedIat, Orphan, RawAnswer, Registered, TokenFingerprint, Unmanageable,
 };
 use crate::secret::Secret;
 
@@ -114,11 +114,30 @@ impl State {
         let replaced = replaced.filter(|replaced| replaced.client_id != client.client_id);
         self.registration = Some(client);
         self.project(now);
-        replaced.map(|replaced| {
+        let replaced = replaced.map(|replaced| {
             let client_id = replaced.client_id.clone();
-            self.orphans.push(replaced.orphaned(now));
+            self.leave(replaced.orphaned(now));
             client_id
-        })
+        });
+        if let Some(ours) = &self.registration {
+            self.orphans.retain(|orphan| !is_of(orphan, ours));
+        }
+        replaced
+    }
+
+    /// Lists a client that is left to be deleted: once, and never the one that we are.
+    fn leave(&mut self, orphan: Orphan) {
+        if self
+            .registration
+            .as_ref()
+            .is_some_and(|ours| is_of(&orphan, ours))
+        {
+            return;
+        }
+        let same =
+            |other: &Orphan| other.issuer == orphan.issuer && other.client_id == orphan.client_id;
+        self.orphans.retain(|other| !same(other));
+        self.orphans.push(orphan);
     }
 
     /// Notes that the attempt was refused: it made no client. `with_token` says whether the reason
@@ -151,7 +170,7 @@ impl State {
         let detail = format!("registered with {granted}, which cannot use our key");
         let client_id = Some(client.client_id.as_str());
         self.journal.add(now, Event::Orphaned, client_id, detail);
-        self.orphans.push(client.orphaned(now));
+        self.leave(client.orphaned(now));
         Ok(())
     }
 
@@ -394,4 +413,8 @@ impl State {
             found: client.client_id.clone(),
         })
     }
+}
+
+fn is_of(orphan: &Orphan, client: &Registered) -> bool {
+    orphan.issuer == client.issuer && orphan.client_id == client.client_id
 }

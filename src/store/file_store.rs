@@ -190,9 +190,10 @@ impl Store for FileStore {
     }
 
     fn watch(&self, seen: Rev) -> Result<Option<Rev>, LoadError> {
-        let (document, _) = self.newest()?;
+        let (document, damage) = self.newest()?;
         let rev = document.map(|document| document.rev).unwrap_or_default();
-        Ok((rev > seen).then_some(rev))
+        let lost = damage.is_some() && rev < seen;
+        Ok((rev > seen || lost).then_some(rev))
     }
 
     fn read_key(&self, kid: &Kid) -> Result<Secret, KeyStoreError> {

@@ -27,8 +27,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`CommitError`] says whether the new state may be in place.
     fn commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError>;
 
-    /// The revision in place, if it is newer than `seen`. Asked at every tick, so that a change
-    /// by another process is noticed.
+    /// The revision in place, if it is newer than `seen`, or the revision `seen` is damaged. Asked
+    /// at every tick, so that a change by another process is noticed.
     ///
     /// # Errors
     ///

@@ -36,6 +36,11 @@ pub(crate) async fn after(moment: Duration) {
     tokio::time::sleep(moment).await;
 }
 
+/// Lets time go by on the paused clock, as fast as what is under way comes to rest.
+pub(crate) async fn elapse(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 /// Looks again and again until `condition` holds.
 pub(crate) async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
     let mut condition = condition;

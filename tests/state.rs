@@ -1,0 +1,558 @@
+//! What holds for the document whatever happens to it, in whatever order, by whatever clock.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bff::jose::{Algorithm, Kid, PublicJwk, SigningKey};
+use bff::keyring::{KeyRing, RotationPolicy};
+use bff::oauth::{
+    ClientInformation, ClientMetadata, InitialAccessToken, Management, ServerMetadata,
+};
+use bff::registration::{Attempt, RawAnswer, Registered, TokenFingerprint};
+use bff::secret::Secret;
+use bff::state::{Adoption, Event, State, UpdateSeen};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const POLICY: RotationPolicy = RotationPolicy {
+    prepublish: Duration::from_mins(10),
+    max_age: Duration::from_mins(5),
+    rotate_after: None,
+    retire_after: Duration::ZERO,
+    max_keys: 3,
+    longest_signature: Duration::from_mins(1),
+};
+
+const ISSUER: &str = "https://idp.example";
+
+/// Every transition of the document.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Change {
+    Adopt,
+    Deleted,
+    DropIntendedKey,
+    FallBack,
+    FirstKey,
+    FoundAgain,
+    Intend,
+    IntendKey,
+    IntendUpdate,
+    LearnAudience,
+    LearnMetadata,
+    Lose,
+    Mint,
+    NotSent,
+    OrphanDeleted,
+    OrphanStays,
+    OutcomeUnknown,
+    Prepublish,
+    Promote,
+    Received,
+    Refused,
+    Renewed,
+    RenewedByAdministrator,
+    Restamp,
+    Retire,
+    Revoke,
+    Served,
+    Unmanageable,
+    Unusable,
+    UpdateBelieved,
+    UpdateNotMade,
+    UpdateSeen,
+    Updated,
+    WantAlgorithm,
+    WithdrawAlgorithm,
+}
+
+const CHANGES: [Change; 35] = [
+    Change::Adopt,
+    Change::Deleted,
+    Change::DropIntendedKey,
+    Change::FallBack,
+    Change::FirstKey,
+    Change::FoundAgain,
+    Change::Intend,
+    Change::IntendKey,
+    Change::IntendUpdate,
+    Change::LearnAudience,
+    Change::LearnMetadata,
+    Change::Lose,
+    Change::Mint,
+    Change::NotSent,
+    Change::OrphanDeleted,
+    Change::OrphanStays,
+    Change::OutcomeUnknown,
+    Change::Prepublish,
+    Change::Promote,
+    Change::Received,
+    Change::Refused,
+    Change::Renewed,
+    Change::RenewedByAdministrator,
+    Change::Restamp,
+    Change::Retire,
+    Change::Revoke,
+    Change::Served,
+    Change::Unmanageable,
+    Change::Unusable,
+    Change::UpdateBelieved,
+    Change::UpdateNotMade,
+    Change::UpdateSeen,
+    Change::Updated,
+    Change::WantAlgorithm,
+    Change::WithdrawAlgorithm,
+];
+
+/// A transition with what it is given.
+#[derive(Clone, Debug)]
+struct Step {
+    change: Change,
+    /// Whether it names the key or the client that the document names, or a key that is new.
+    fitting: bool,
+    variant: usize,
+    /// By how many seconds the clock goes on, or back.
+    clock: i64,
+}
+
+/// Why a transition was refused; else what it wrote into the journal.
+type Outcome = Result<Vec<Event>, String>;
+
+/// A document, and beside it what was seen of it.
+struct Observed {
+    state: State,
+    now: Timestamp,
+    keys: usize,
+    clients: usize,
+    /// Keys that have left the set.
+    left: BTreeSet<Kid>,
+}
+
+impl Observed {
+    fn new() -> Self {
+        Self {
+            state: State::default(),
+            now: Timestamp::from_second(1_800_000_000).unwrap(),
+            keys: 0,
+            clients: 0,
+            left: BTreeSet::new(),
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        self.now += SignedDuration::from_secs(step.clock);
+        let before = self.state.clone();
+
+        let outcome = match self.ring_step(step) {
+            Some(outcome) => outcome,
+            None => self.client_step(step),
+        };
+
+        match outcome {
+            Err(why) => assert_eq!(text(&self.state), text(&before), "{step:?}: {why}"),
+            Ok(events) => self.check_journal(&before, &events, step),
+        }
+        self.check_keys(&before);
+        self.check_clients(&before);
+        self.check_projections();
+        let read: State = serde_json::from_str(&text(&self.state)).unwrap();
+        assert_eq!(text(&read), text(&self.state), "{step:?}");
+        self.state = read;
+    }
+
+    fn ring_step(&mut self, step: &Step) -> Option<Outcome> {
+        let (now, hurried) = (self.now, step.variant.is_multiple_of(2));
+        let (current, next) = (self.kid(false), self.kid(true));
+        let kid = |fitting: Option<Kid>| match fitting {
+            Some(kid) if step.fitting => kid,
+            _ => "a-stranger".parse().unwrap(),
+        };
+        let jwk = self.jwk(step);
+        let state = &mut self.state;
+        Some(match step.change {
+            Change::IntendKey => {
+                state.intend_key(&jwk.kid, jwk.alg, now);
+                Ok(vec![])
+            }
+            Change::DropIntendedKey => {
+                state.drop_intended_key();
+                Ok(vec![])
+            }
+            Change::FirstKey => writes(state.first_key(jwk, "made", now), Event::KeyCreated),
+            Change::Restamp => {
+                let present = state.ring().map(|ring| ring.current().jwk.clone());
+                let mut jwk = present.unwrap_or(jwk);
+                jwk.alg = [Algorithm::RS256, Algorithm::PS256][step.variant % 2];
+                silent(state.restamp(jwk))
+            }
+            Change::Prepublish => {
+                let published = state.prepublish(jwk, hurried, now, &POLICY);
+                writes(published, Event::KeyCreated)
+            }
+            Change::Served => silent(state.served(now, POLICY.max_age)),
+            Change::Promote => {
+                let promoted = state.promote(&kid(next), hurried, now, &POLICY);
+                writes(promoted, Event::KeyPromoted)
+            }
+            Change::FallBack => writes(state.fall_back(&kid(current), now), Event::KeyFellBack),
+            Change::Retire => writes(state.retire(now, &POLICY), Event::KeyRetired),
+            Change::Revoke => writes(state.revoke(jwk, now), Event::KeysRevoked),
+            Change::WantAlgorithm => silent(state.want_algorithm_of(&kid(next), now)),
+            Change::WithdrawAlgorithm => {
+                state.withdraw_algorithm(now);
+                Ok(vec![])
+            }
+            _ => return None,
+        })
+    }
+
+    fn client_step(&mut self, step: &Step) -> Outcome {
+        let now = self.now;
+        let metadata = self.metadata(step.variant);
+        let present = self.state.registration();
+        let present = present.map_or("c0", |client| client.client_id.as_str());
+        let client_id = if step.fitting { present } else { "a-stranger" }.to_owned();
+        let orphan = self.state.orphans().get(step.variant % 2);
+        let orphan = orphan.map_or_else(|| client_id.clone(), |orphan| orphan.client_id.clone());
+        let information = ClientInformation {
+            client_id: client_id.clone(),
+            registration_client_uri: None,
+            registration_access_token: Some(Secret::new("rat-2")),
+            metadata: metadata.clone(),
+        };
+        let client = self.client(step, &metadata);
+        let attempted = self.state.attempt().is_some();
+        let state = &mut self.state;
+        match step.change {
+            Change::Intend => {
+                state.intend(attempt(metadata, now), now);
+                let abandoned = attempted.then_some(Event::AttemptAbandoned);
+                Ok(abandoned.into_iter().collect())
+            }
+            Change::Received => silent(state.received(RawAnswer::new(201, b"{}", now))),
+            Change::NotSent => silent(state.not_sent()),
+            Change::Adopt => {
+                let token = (!step.variant.is_multiple_of(3)).then(|| token(step.variant));
+                let (how, event) = if step.fitting {
+                    (Adoption::Registered, Event::Registered)
+                } else {
+                    (Adoption::Found, Event::ClientFound)
+                };
+                state.adopt(client, token, how, now);
+                Ok(vec![event])
+            }
+            Change::Refused => writes(state.refused("no", step.fitting, now), Event::Refused),
+            Change::Unusable => writes(state.unusable(client, "none", now), Event::Orphaned),
+            Change::OutcomeUnknown => {
+                writes(state.outcome_unknown("lost", now), Event::OutcomeUnknown)
+            }
+            Change::Mint => {
+                state.mint(Secret::new("iat"), now);
+                Ok(vec![Event::TokenMinted])
+            }
+            Change::IntendUpdate => {
+                let read = step.variant.is_multiple_of(2).then(|| metadata.clone());
+                silent(state.intend_update(&client_id, metadata, read))
+            }
+            Change::UpdateNotMade => silent(state.update_not_made(&client_id)),
+            Change::Updated => {
+                let updated = state.updated(&information, metadata, "changed", now);
+                writes(updated, Event::Updated)
+            }
+            Change::UpdateSeen => {
+                let seen = [UpdateSeen::Made, UpdateSeen::Ignored, UpdateSeen::NotMade];
+                let seen = seen[step.variant % 3];
+                let noted = state.update_seen(&client_id, metadata.clone(), metadata, seen, now);
+                match seen {
+                    UpdateSeen::NotMade => silent(noted),
+                    _ => writes(noted, Event::Updated),
+                }
+            }
+            Change::UpdateBelieved => silent(state.update_believed(&client_id, metadata, now)),
+            Change::Renewed => silent(state.renewed(&information)),
+            Change::RenewedByAdministrator => writes(
+                state.renewed_by_administrator(&client_id, management(), now),
+                Event::TokenRenewed,
+            ),
+            Change::Unmanageable => {
+                let known = state.registration();
+                let again = known.is_some_and(|client| client.unmanageable.is_some());
+                let declined = step.fitting.then_some(metadata);
+                let noted = state.unmanageable("no", declined, now);
+                if again {
+                    silent(noted)
+                } else {
+                    writes(noted, Event::Unmanageable)
+                }
+            }
+            Change::Lose => writes(state.lose(&client_id, now), Event::ClientGone),
+            Change::FoundAgain => silent(state.found_again(&client_id)),
+            Change::Deleted => writes(state.deleted(&client_id, now), Event::Deleted),
+            Change::OrphanDeleted => writes(state.orphan_deleted(&orphan, now), Event::Deleted),
+            Change::OrphanStays => writes(state.orphan_stays(&orphan, "no", now), Event::Orphaned),
+            Change::LearnMetadata => {
+                let text = json!({"issuer": ISSUER}).to_string();
+                let metadata = ServerMetadata::parse(text.as_bytes()).unwrap();
+                state.learn_metadata(ISSUER, metadata);
+                Ok(vec![])
+            }
+            Change::LearnAudience => {
+                state.learn_audience(ISSUER, "aud");
+                Ok(vec![])
+            }
+            _ => unreachable!("{step:?} is about keys"),
+        }
+    }
+
+    fn check_journal(&self, before: &State, events: &[Event], step: &Step) {
+        let mut expected: Vec<_> = before.journal().entries().cloned().collect();
+        let entries: Vec<_> = self.state.journal().entries().cloned().collect();
+        let added = &entries[expected.len()..];
+        assert!(added.iter().all(|entry| entry.at == self.now), "{step:?}");
+        let named: Vec<_> = added.iter().map(|entry| entry.event.clone()).collect();
+        assert_eq!(named, events, "{step:?}");
+        expected.extend_from_slice(added);
+        assert_eq!(entries, expected, "{step:?}");
+    }
+
+    fn check_keys(&mut self, before: &State) {
+        let (then, now) = (published(before), published(&self.state));
+        if let Some(ring) = self.state.ring() {
+            assert!(now.contains(&ring.current().jwk.kid));
+            assert_eq!(ring.published().count(), now.len(), "each key once");
+        }
+        self.left.extend(then.difference(&now).cloned());
+        assert!(now.is_disjoint(&self.left), "{now:?} {:?}", self.left);
+    }
+
+    fn check_clients(&self, before: &State) {
+        assert!(self.state.spent().starts_with(before.spent()));
+        if let Some(client) = self.state.registration() {
+            let mut orphans = self.state.orphans().iter();
+            assert!(orphans.all(|orphan| orphan.client_id != client.client_id));
+        }
+        match (self.state.gone(), self.state.registration()) {
+            (Some(gone), Some(client)) => assert_eq!(gone.client_id, client.client_id),
+            (gone, _) => assert_eq!(gone, None),
+        }
+    }
+
+    fn check_projections(&self) {
+        let projections = self.state.projections();
+        let (Some(ring), Some(client)) = (self.state.ring(), self.state.registration()) else {
+            assert!(projections.is_empty());
+            return;
+        };
+        let mut open = Vec::new();
+        if let Some(jwks) = client.sent.get("jwks") {
+            let sent = jwks["keys"].as_array().unwrap().iter();
+            let sent = sent.map(|jwk| jwk["kid"].as_str().unwrap());
+            if !sent.eq(ring.published().map(|jwk| jwk.kid.as_str())) {
+                open.push("jwks");
+            }
+        }
+        let sent = client.sent.text("token_endpoint_auth_signing_alg");
+        if let Some(sent) = sent {
+            let wanted = projections.wanted_algorithm().unwrap();
+            let of_next = ring.next().map(|next| next.jwk.alg);
+            assert!(wanted == ring.current().jwk.alg || Some(wanted) == of_next);
+            if sent != wanted.name() {
+                open.push("token_endpoint_auth_signing_alg");
+            }
+        }
+        assert_eq!(projections.open(), open);
+        let since = |member: &Value| member.get("open_since").is_some();
+        let shown = json!(projections);
+        let dated = shown.as_object().unwrap().values().filter(|m| since(m));
+        assert_eq!(
+            dated.count(),
+            open.len(),
+            "since when is known of what is open"
+        );
+    }
+
+    /// The key that signs, or the next one.
+    fn kid(&self, next: bool) -> Option<Kid> {
+        let ring = self.state.ring()?;
+        let key = if next { ring.next()? } else { ring.current() };
+        Some(key.jwk.kid.clone())
+    }
+
+    /// A key that is new, or one that was there before.
+    fn jwk(&mut self, step: &Step) -> PublicJwk {
+        if step.fitting || self.keys == 0 {
+            self.keys += 1;
+            return key(self.keys - 1);
+        }
+        key(step.variant % self.keys)
+    }
+
+    /// A client that is new, or the one that is there.
+    fn client(&mut self, step: &Step, metadata: &ClientMetadata) -> Registered {
+        let present = self.state.registration();
+        let again = step.change == Change::Adopt && step.variant.is_multiple_of(4);
+        let client_id = if let Some(client) = present.filter(|_| again) {
+            client.client_id.clone()
+        } else {
+            self.clients += 1;
+            format!("c{}", self.clients)
+        };
+        let (sent, granted) = (metadata.clone(), metadata.clone());
+        Registered {
+            management: step.fitting.then(management),
+            ..Registered::new(ISSUER, client_id, sent, granted, self.now)
+        }
+    }
+
+    /// Metadata with keys by value, or the algorithm, or both, of now or of any time.
+    fn metadata(&self, variant: usize) -> ClientMetadata {
+        let mut members = serde_json::Map::new();
+        if variant.is_multiple_of(2) {
+            let keys = self.state.ring().into_iter().flat_map(KeyRing::published);
+            let keys: Vec<_> = keys.skip(usize::from(variant % 8 == 6)).collect();
+            members.insert("jwks".to_owned(), json!({ "keys": keys }));
+        }
+        if !variant.is_multiple_of(3) {
+            let alg = ["ES256", "RS256", "PS256", "ES999"][variant % 4];
+            let name = "token_endpoint_auth_signing_alg".to_owned();
+            members.insert(name, json!(alg));
+        }
+        ClientMetadata(members)
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_document_keeps_its_promises_after_any_sequence_of_transitions(
+        steps in prop::collection::vec(step(), 0..90),
+    ) {
+        let mut observed = Observed::new();
+
+        for step in &steps {
+            observed.take(step);
+        }
+    }
+
+    #[test]
+    fn and_so_it_does_once_there_are_keys_and_a_client(
+        steps in prop::collection::vec(step(), 0..80),
+    ) {
+        let mut observed = Observed::new();
+        for change in [Change::FirstKey, Change::Served, Change::Adopt] {
+            let (fitting, variant, clock) = (true, 2, 0);
+            observed.take(&Step { change, fitting, variant, clock });
+        }
+
+        for step in &steps {
+            observed.take(step);
+        }
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rotation = [
+        Change::Prepublish,
+        Change::Served,
+        Change::Promote,
+        Change::Promote,
+        Change::FallBack,
+        Change::Retire,
+        Change::WantAlgorithm,
+        Change::Adopt,
+    ];
+    let change = prop_oneof![
+        prop::sample::select(CHANGES.to_vec()),
+        prop::sample::select(rotation.to_vec()),
+    ];
+    let clock = prop_oneof![4 => 0..1800_i64, 1 => -7200..0_i64, 1 => 0..10_000_000_i64];
+    let fitting = prop::bool::weighted(0.8);
+    (change, fitting, 0..64_usize, clock).prop_map(|(change, fitting, variant, clock)| Step {
+        change,
+        fitting,
+        variant,
+        clock,
+    })
+}
+
+fn writes<T, E: ToString>(result: Result<T, E>, event: Event) -> Outcome {
+    result
+        .map(|_| vec![event])
+        .map_err(|error| error.to_string())
+}
+
+fn silent<E: ToString>(result: Result<(), E>) -> Outcome {
+    result.map(|()| vec![]).map_err(|error| error.to_string())
+}
+
+fn text(state: &State) -> String {
+    serde_json::to_string(state).unwrap()
+}
+
+fn published(state: &State) -> BTreeSet<Kid> {
+    let keys = state.ring().into_iter().flat_map(KeyRing::published);
+    keys.map(|jwk| jwk.kid.clone()).collect()
+}
+
+fn attempt(asked: ClientMetadata, started_at: Timestamp) -> Attempt {
+    Attempt {
+        issuer: ISSUER.to_owned(),
+        endpoint: format!("{ISSUER}/register"),
+        asked,
+        token: None,
+        started_at,
+        answer: None,
+    }
+}
+
+fn management() -> Management {
+    Management {
+        uri: format!("{ISSUER}/c").parse().unwrap(),
+        token: Secret::new("rat"),
+    }
+}
+
+fn token(number: usize) -> TokenFingerprint {
+    TokenFingerprint::of(&InitialAccessToken(Secret::new(format!("iat-{number}"))))
+}
+
+/// One of as many different keys as a test can need, of two algorithms.
+fn key(number: usize) -> PublicJwk {
+    static KEYS: OnceLock<Vec<PublicJwk>> = OnceLock::new();
+    let make = |number: usize| {
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let mut jwk = key.public().clone();
+        // The document does not look whether a key can do what it is for.
+        if number.is_multiple_of(3) {
+            jwk.alg = Algorithm::RS256;
+        }
+        jwk
+    };
+    KEYS.get_or_init(|| (0..100).map(make).collect())[number].clone()
+}
+
+#[test]
+fn a_client_that_is_adopted_again_is_no_longer_left_to_be_deleted() {
+    let mut state = State::default();
+    let now = Timestamp::UNIX_EPOCH;
+    for client_id in ["c1", "c2", "c1"] {
+        let metadata = ClientMetadata::default();
+        let client = Registered {
+            management: Some(management()),
+            ..Registered::new(ISSUER, client_id, metadata.clone(), metadata, now)
+        };
+
+        state.adopt(client, None, Adoption::Found, now);
+
+        let orphans = state.orphans().iter();
+        let orphans: Vec<&str> = orphans.map(|orphan| orphan.client_id.as_str()).collect();
+        assert!(!orphans.contains(&client_id), "{client_id} in {orphans:?}");
+    }
+}
