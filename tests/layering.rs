@@ -48,7 +48,7 @@ const EFFECTS: &[(&str, &[&str], &[&str])] = &[
             "fs::set_permissions",
             "fs::hard_link",
             "fs::soft_link",
-            "fs::symlink*",
+            "fs::symlink",
             "fs::DirBuilder",
             "File::create*",
             "File::options",
