@@ -11,7 +11,7 @@
 mod algorithm;
 mod conflict;
 mod doubt;
-mod later;
+mod leftovers;
 mod log;
 mod outlets;
 mod panics;

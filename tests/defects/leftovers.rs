@@ -1,8 +1,9 @@
 //! What an interruption or a damaged disk leaves behind must not come back at a tick.
 
-use bff::jose::Algorithm;
+use bff::jose::{Algorithm, Kid};
 use bff::rotator::{Mode, Order};
 use dev_idp::{Endpoint, Fault};
+use serde_json::Value;
 use tokio::time::{pause, resume};
 
 use crate::scene::{KeysOnly, MINUTE, Scene, TICK, agree, commit_beside, current, pass};
@@ -13,18 +14,7 @@ use crate::wall::Wall;
 #[tokio::test]
 async fn a_start_that_cannot_find_the_idp_does_not_register_what_a_killed_rotation_intended() {
     let scene = Scene::new().await;
-    let running = scene.serve(&[]).await;
-    let old = current(&running.app);
-    let order = Order {
-        mode: Mode::Scheduled,
-        alg: Some(Algorithm::RS256),
-    };
-    let next = running.rotator.order(order).await.unwrap().kid.unwrap();
-    assert!(running.stop(std::future::pending()).await);
-    commit_beside(&scene.store(), |state| {
-        let now = scene.wall.now();
-        state.want_algorithm_of(&next, now).unwrap();
-    });
+    let old = killed_before_the_update(&scene).await;
     // The time of the next key has come.
     scene.wall.set_ahead(11 * MINUTE);
     let (on, status) = (Endpoint::Discovery, 503);
@@ -44,14 +34,47 @@ async fn a_start_that_cannot_find_the_idp_does_not_register_what_a_killed_rotati
     resume();
 
     agree(&running.app, &scene.volume, &old);
-    let registered = &scene.idp.clients()[0].1["token_endpoint_auth_signing_alg"];
-    assert_eq!(registered, "ES256", "that of the key that signs");
+    assert_eq!(
+        registered_algorithm(&scene),
+        "ES256",
+        "that of the key that signs"
+    );
     assert!(running.stop(std::future::pending()).await);
 }
 
 #[tokio::test]
 async fn a_start_that_asks_nobody_by_a_clock_that_went_back_does_not_register_what_was_intended() {
     let scene = Scene::new().await;
+    let old = killed_before_the_update(&scene).await;
+
+    let running = scene.resume().await;
+    pass(TICK).await;
+
+    agree(&running.app, &scene.volume, &old);
+    assert_eq!(
+        registered_algorithm(&scene),
+        "ES256",
+        "that of the key that signs"
+    );
+    assert!(running.stop(std::future::pending()).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_is_damaged_under_the_service_is_told_and_written_again() {
+    let (volume, wall) = (Volume::new(), Wall::new());
+    let service = KeysOnly::open(&volume, &wall, &[("DCR_ENABLED", "false")]).await;
+    let kid = current(&service.app);
+    volume.write("state.json", b"{");
+
+    elapse(2 * TICK).await;
+
+    assert!(service.app.ledger.fell_back().is_some());
+    agree(&service.app, &volume, &kid);
+}
+
+/// A rotation to another algorithm, killed when it was about to register that algorithm. Returns
+/// the key that signs.
+async fn killed_before_the_update(scene: &Scene) -> Kid {
     let running = scene.serve(&[]).await;
     let old = current(&running.app);
     let order = Order {
@@ -64,23 +87,9 @@ async fn a_start_that_asks_nobody_by_a_clock_that_went_back_does_not_register_wh
         let now = scene.wall.now();
         state.want_algorithm_of(&next, now).unwrap();
     });
-
-    let running = scene.resume().await;
-    pass(TICK).await;
-
-    agree(&running.app, &scene.volume, &old);
-    let registered = &scene.idp.clients()[0].1["token_endpoint_auth_signing_alg"];
-    assert_eq!(registered, "ES256", "that of the key that signs");
-    assert!(running.stop(std::future::pending()).await);
+    old
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_document_that_is_damaged_under_the_service_is_told() {
-    let (volume, wall) = (Volume::new(), Wall::new());
-    let service = KeysOnly::open(&volume, &wall, &[("DCR_ENABLED", "false")]).await;
-    volume.write("state.json", b"{");
-
-    elapse(2 * TICK).await;
-
-    assert!(service.app.ledger.fell_back().is_some());
+fn registered_algorithm(scene: &Scene) -> Value {
+    scene.idp.clients()[0].1["token_endpoint_auth_signing_alg"].clone()
 }
