@@ -48,8 +48,11 @@ async fn an_idp_that_is_still_starting_is_asked_again() {
         .faults()
         .set_times(Fault::Status { on, status }, 2);
 
-    world.registered().await;
+    let bff = Bff::serve(&world.env_with_token());
+    bff.ready().await;
 
+    // The IdP's `Retry-After` is one second, the first pause otherwise half of one at most.
+    bff.says("trying again in 1.0 s").await;
     assert_eq!(world.received(Endpoint::Discovery).len(), 3);
     assert_eq!(world.received(REGISTER).len(), 1);
 }

@@ -42,21 +42,38 @@ impl Backoff {
         }
     }
 
-    /// Waits, at least as long as the server asked for. Returns `false` without waiting if no time
-    /// is left for another try.
+    /// Logs `failure` and waits, at least as long as the server asked for. Returns `false` if the
+    /// service stops meanwhile, or, without a line and at once, if no time is left for another try.
+    pub async fn try_again(&mut self, failure: &str, at_least: Option<Duration>) -> bool {
+        let Some(pause) = self.next_pause(at_least) else {
+            return false;
+        };
+        let retry_s = pause.as_secs_f64();
+        tracing::warn!(retry_s, "{failure}; trying again in {retry_s:.1} s");
+        self.wait(pause).await
+    }
+
+    /// Waits, at least as long as the server asked for. Returns `false` if the service stops
+    /// meanwhile, or, at once, if no time is left for another try.
     pub async fn pause(&mut self, at_least: Option<Duration>) -> bool {
+        match self.next_pause(at_least) {
+            Some(pause) => self.wait(pause).await,
+            None => false,
+        }
+    }
+
+    fn next_pause(&mut self, at_least: Option<Duration>) -> Option<Duration> {
         let pause = spread(self.next).max(at_least.unwrap_or_default());
         self.next = (self.next * 2).min(Self::LONGEST);
-        let pause = match self.deadline {
-            None => pause,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() || at_least.is_some_and(|at_least| at_least > left) {
-                    return false;
-                }
-                pause.min(left)
-            }
+        let Some(deadline) = self.deadline else {
+            return Some(pause);
         };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let enough = !left.is_zero() && at_least.is_none_or(|at_least| at_least <= left);
+        enough.then(|| pause.min(left))
+    }
+
+    async fn wait(&self, pause: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(pause) => true,
             () = self.shutdown.begun() => false,

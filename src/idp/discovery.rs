@@ -1,5 +1,7 @@
 //! Finding the endpoints (OpenID Connect Discovery 1.0 §4, RFC 8414 §3).
 
+use std::time::Duration;
+
 use url::Url;
 
 use crate::oauth::{InvalidMetadata, ServerMetadata, well_known_locations};
@@ -40,6 +42,8 @@ pub enum DiscoveryError {
         location: String,
         /// What it answered.
         status: u16,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
     },
     /// The IdP cannot be reached.
     #[error(transparent)]
@@ -53,6 +57,14 @@ impl DiscoveryError {
             Self::NotReady { .. } => true,
             Self::Unreachable(error) => error.hint().is_none(),
             _ => false,
+        }
+    }
+
+    /// The pause that the IdP asks for.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NotReady { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 
@@ -111,7 +123,13 @@ pub async fn discover(
                 }
                 Err(reason) => return Err(DiscoveryError::Malformed { location, reason }),
             },
-            status @ (429 | 500..) => return Err(DiscoveryError::NotReady { location, status }),
+            status @ (429 | 500..) => {
+                return Err(DiscoveryError::NotReady {
+                    location,
+                    status,
+                    retry_after: answer.retry_after,
+                });
+            }
             status => tried.push(format!("{location} (HTTP {status})")),
         }
     }

@@ -158,11 +158,9 @@ impl Registrar {
                 Ok(found) => found,
                 Err(error) => {
                     let error = BootstrapError::from(error);
-                    if error.is_transient() {
-                        tracing::warn!("{}; trying again", error.chain());
-                        if backoff.pause(None).await {
-                            continue;
-                        }
+                    let at_least = error.retry_after();
+                    if error.is_transient() && backoff.try_again(&error.chain(), at_least).await {
+                        continue;
                     }
                     return Err(error);
                 }

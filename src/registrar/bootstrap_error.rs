@@ -1,5 +1,7 @@
 //! Why a bootstrap ended without a usable registration.
 
+use std::time::Duration;
+
 use super::endpoints_error::EndpointsError;
 use super::proof_error::ProofError;
 use super::registration_error::RegistrationError;
@@ -73,6 +75,14 @@ impl BootstrapError {
             // The IdP may not have fetched our keys yet, or may remember a failed fetch.
             Self::Proof(ProofError::Rejected { .. }) => true,
             _ => self.class() == Class::Unavailable,
+        }
+    }
+
+    /// The pause that the IdP asks for before it is asked again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Endpoints(error) => error.retry_after(),
+            _ => None,
         }
     }
 

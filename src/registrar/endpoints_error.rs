@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::app::Class;
 use crate::idp::DiscoveryError;
@@ -43,6 +44,14 @@ impl EndpointsError {
         match self {
             Self::Discovery(error) if error.is_transient() => Class::Unavailable,
             _ => Class::Configuration,
+        }
+    }
+
+    /// The pause that the IdP asks for.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Discovery(error) => error.retry_after(),
+            _ => None,
         }
     }
 

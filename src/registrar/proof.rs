@@ -97,8 +97,7 @@ impl Session<'_> {
             if last {
                 return Err(self.explain(client, error).await?);
             }
-            tracing::warn!("{}; trying again", error.chain());
-            if !backoff.pause(None).await {
+            if !backoff.try_again(&error.chain(), None).await {
                 return Err(error);
             }
         }

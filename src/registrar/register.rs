@@ -71,8 +71,8 @@ impl Session<'_> {
                 Ok(answer) => return Ok(Ok(answer)),
                 Err((error, unspent)) if error.is_not_sent() => {
                     token = unspent;
-                    tracing::warn!("{error}; the registration was not sent, trying again");
-                    if !backoff.pause(None).await {
+                    let failure = format!("{error}; the registration was not sent");
+                    if !backoff.try_again(&failure, None).await {
                         self.app().ledger.update(State::not_sent).await?;
                         return Err(RegistrationError::NotSent(error).into());
                     }

@@ -143,7 +143,7 @@ async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), ServiceErro
             }
             Err(error) => error,
         };
-        let again = error.is_transient();
+        let (again, at_least) = (error.is_transient(), error.retry_after());
         let error = ServiceError::from(error);
         if !dcr.allow_failure {
             return Err(error);
@@ -156,7 +156,7 @@ async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), ServiceErro
             );
             return Err(error);
         }
-        if !pause.pause(None).await {
+        if !pause.pause(at_least).await {
             return Err(error);
         }
     }
