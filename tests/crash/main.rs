@@ -3,8 +3,11 @@
 //! Each scenario is run once without faults, which numbers its steps: every operation on the
 //! disk, every request to the IdP, every fetch of the JWK Set. Then it is run again for each
 //! step and each thing that can go wrong there, the disk loses what was not synced, and the
-//! program is started again until all is as it should be. `BFF_CRASH_SEEDS` says how often,
-//! `BFF_CRASH_ONLY` which points: those whose name holds these words.
+//! program is started again until all is as it should be.
+//!
+//! A point is run with seed 0, and every fifth one also with seed 1, where a second step goes
+//! wrong. `BFF_CRASH_SEEDS` is the number of seeds with which all of them are run instead;
+//! `BFF_CRASH_ONLY` chooses points: those whose name holds these words.
 
 #![allow(
     clippy::disallowed_methods,
@@ -24,6 +27,7 @@ mod world;
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -38,6 +42,10 @@ use crate::world::{Bench, Broken, End, World};
 /// The longest that one point may take.
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// By default one point of so many is run with seed 1 too. The number has no divisor in common with
+/// the number of faults of any kind of step, so that each fault has its turn.
+const SECOND_SEED_EVERY: usize = 5;
+
 /// One step of one scenario, and what goes wrong there.
 #[derive(Clone, Debug)]
 struct Point {
@@ -50,7 +58,10 @@ struct Point {
 
 #[derive(Clone, Debug, Default)]
 struct Tally {
-    points: usize,
+    /// Runs; a point with two seeds is two.
+    runs: usize,
+    /// Runs in which a second step went wrong.
+    twice: usize,
     lost: usize,
     doubled: usize,
     torn: usize,
@@ -59,22 +70,50 @@ struct Tally {
 
 #[test]
 fn nothing_is_lost_doubled_or_torn_whichever_step_goes_wrong() {
-    let seeds = seeds(1);
-    let mut points = points(Broken::default(), seeds, &SCENARIOS);
-    if let Ok(only) = std::env::var("BFF_CRASH_ONLY") {
-        points.retain(|point| point.name(&SCENARIOS).contains(&only));
+    let mut points = points(Broken::default(), seeds(), &SCENARIOS);
+    let only = std::env::var("BFF_CRASH_ONLY").ok();
+    match &only {
+        Some(only) => points.retain(|point| point.name(&SCENARIOS).contains(only)),
+        None => are_enough(&points),
     }
+    assert!(!points.is_empty(), "no point has {only:?} in its name");
 
     let (tallies, complaints) = run(&points, Broken::default(), &SCENARIOS);
 
     let mut total = Tally::default();
     for (scenario, tally) in SCENARIOS.iter().zip(&tallies) {
-        say(&format!("{}: {}", scenario.name, tally.summary(seeds)));
+        say(&format!("{}: {}", scenario.name, tally.summary()));
         total.add(tally);
     }
-    say(&format!("total: {}", total.summary(seeds)));
+    say(&format!("total: {}", total.summary()));
     let shown = complaints.len().min(40);
     assert!(complaints.is_empty(), "{}", complaints[..shown].join("\n"));
+    let second = points.iter().filter(|point| point.has_second_fault());
+    assert!(
+        only.is_some() || total.twice * 2 >= second.count(),
+        "the second fault does not happen: {}",
+        total.summary()
+    );
+}
+
+/// Fails if a scenario has no points, or all together have fewer than `.ci/floors` asks for.
+#[track_caller]
+fn are_enough(points: &[Point]) {
+    let floors = concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/floors");
+    let floors = std::fs::read_to_string(floors).unwrap();
+    let floor = floors
+        .lines()
+        .find_map(|line| line.strip_prefix("crash-points="))
+        .unwrap();
+    let number = points.iter().filter(|point| point.seed == 0).count();
+    assert!(
+        number >= floor.parse().unwrap(),
+        "{number} points, and .ci/floors asks for {floor}"
+    );
+    for (number, scenario) in SCENARIOS.iter().enumerate() {
+        let has_points = points.iter().any(|point| point.scenario == number);
+        assert!(has_points, "no points: {}", scenario.name);
+    }
 }
 
 #[test]
@@ -117,7 +156,7 @@ fn an_answer_that_is_used_before_it_is_stored_is_noticed() {
 /// Every fourth point of the first scenario is enough to see that all is not well.
 fn enumerate_broken(name: &str, broken: Broken) -> Tally {
     let scenarios = &SCENARIOS[..1];
-    let mut points = points(broken, 1, scenarios);
+    let mut points = points(broken, Seeds::All(1), scenarios);
     let mut index = 0;
     points.retain(|_| {
         index += 1;
@@ -125,7 +164,7 @@ fn enumerate_broken(name: &str, broken: Broken) -> Tally {
     });
     let (mut tallies, _) = run(&points, broken, scenarios);
     let tally = tallies.remove(0);
-    say(&format!("{name}: {}", tally.summary(1)));
+    say(&format!("{name}: {}", tally.summary()));
     tally
 }
 
@@ -150,18 +189,15 @@ fn run(points: &[Point], broken: Broken, scenarios: &[Scenario]) -> (Vec<Tally>,
     let next = AtomicUsize::new(0);
     let tallies = Mutex::new(vec![Tally::default(); scenarios.len()]);
     let complaints = Mutex::new(Vec::new());
-    for point in points.iter().filter(|point| point.seed == 0) {
-        tallies.lock().unwrap()[point.scenario].points += 1;
-    }
     let work = || {
         on_a_bench(async |bench| {
             while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let run = point.run(bench, broken, scenarios[point.scenario]);
-                let found = tokio::time::timeout(LONGEST, run)
+                let (twice, found) = tokio::time::timeout(LONGEST, run)
                     .await
-                    .unwrap_or_else(|_| vec![Wrong::Stuck("it hangs".to_owned())]);
+                    .unwrap_or_else(|_| (false, vec![Wrong::Stuck("it hangs".to_owned())]));
                 let mut tallies = tallies.lock().unwrap();
-                tallies[point.scenario].count(&found);
+                tallies[point.scenario].count(twice, &found);
                 // What comes after the first follows from it.
                 if let Some(wrong) = found.first() {
                     let complaint = format!("{}: {wrong:?}", point.name(scenarios));
@@ -183,8 +219,9 @@ fn run(points: &[Point], broken: Broken, scenarios: &[Scenario]) -> (Vec<Tally>,
 }
 
 /// Numbers the steps of each scenario by running it without faults.
-fn points(broken: Broken, seeds: u64, scenarios: &[Scenario]) -> Vec<Point> {
+fn points(broken: Broken, seeds: Seeds, scenarios: &[Scenario]) -> Vec<Point> {
     let mut points = Vec::new();
+    let mut index = 0;
     on_a_bench(async |bench| {
         for (scenario, described) in scenarios.iter().enumerate() {
             let mut world = World::new(bench, *described, broken).await;
@@ -193,7 +230,7 @@ fn points(broken: Broken, seeds: u64, scenarios: &[Scenario]) -> Vec<Point> {
             assert!(!matches!(end, End::Killed), "{}: {end:?}", described.name);
             for (number, step) in steps.into_iter().enumerate() {
                 for &fault in step.kind.faults() {
-                    for seed in 0..seeds {
+                    for seed in seeds.of(index) {
                         points.push(Point {
                             scenario,
                             number,
@@ -202,6 +239,7 @@ fn points(broken: Broken, seeds: u64, scenarios: &[Scenario]) -> Vec<Point> {
                             seed,
                         });
                     }
+                    index += 1;
                 }
             }
         }
@@ -214,7 +252,13 @@ impl Point {
         format!("{}: {self}", scenarios[self.scenario].name)
     }
 
-    async fn run(&self, bench: &Bench, broken: Broken, scenario: Scenario) -> Vec<Wrong> {
+    /// Misfortunes never come singly.
+    fn has_second_fault(&self) -> bool {
+        self.seed % 2 == 1
+    }
+
+    /// Runs it. Says whether a second step went wrong, and what was found.
+    async fn run(&self, bench: &Bench, broken: Broken, scenario: Scenario) -> (bool, Vec<Wrong>) {
         let number = u64::try_from(self.number).unwrap();
         let mut random = Random::new(number ^ (self.seed << 32) ^ ((self.fault as u64) << 48));
         random.next();
@@ -223,13 +267,16 @@ impl Point {
         let (_, steps) = world.interrupted(target, &mut random).await;
         let taken = steps.get(self.number).map(|step| step.what.as_str());
         assert_eq!(taken, Some(self.step.what.as_str()), "{self}: other steps");
-        // Misfortunes never come singly.
-        if self.seed % 2 == 1 {
-            let target = Target::Any(random.below(steps.len()), random.next());
-            world.interrupted(target, &mut random).await;
+        let mut twice = false;
+        if self.has_second_fault() {
+            let number = random.below(steps.len());
+            let target = Target::Any(number, random.next());
+            let (_, steps) = world.interrupted(target, &mut random).await;
+            // The start after the first fault may have fewer steps.
+            twice = steps.len() > number;
         }
         world.recover().await;
-        world.found()
+        (twice, world.found())
     }
 }
 
@@ -244,8 +291,10 @@ impl fmt::Display for Point {
 }
 
 impl Tally {
-    /// Counts each kind once.
-    fn count(&mut self, found: &[Wrong]) {
+    /// Counts a run, and each kind once.
+    fn count(&mut self, twice: bool, found: &[Wrong]) {
+        self.runs += 1;
+        self.twice += usize::from(twice);
         let any = |kind: fn(&Wrong) -> bool| usize::from(found.iter().any(kind));
         self.lost += any(|wrong| matches!(wrong, Wrong::Lost(_)));
         self.doubled += any(|wrong| matches!(wrong, Wrong::Doubled(_)));
@@ -254,17 +303,18 @@ impl Tally {
     }
 
     fn add(&mut self, other: &Self) {
-        self.points += other.points;
+        self.runs += other.runs;
+        self.twice += other.twice;
         self.lost += other.lost;
         self.doubled += other.doubled;
         self.torn += other.torn;
         self.stuck += other.stuck;
     }
 
-    fn summary(&self, seeds: u64) -> String {
+    fn summary(&self) -> String {
         let mut text = format!(
-            "{} points × {seeds} seeds: {} lost, {} doubled, {} torn",
-            self.points, self.lost, self.doubled, self.torn
+            "{} runs, {} of them with a second fault: {} lost, {} doubled, {} torn",
+            self.runs, self.twice, self.lost, self.doubled, self.torn
         );
         if self.stuck > 0 {
             write!(text, ", {} stuck", self.stuck).unwrap();
@@ -273,9 +323,31 @@ impl Tally {
     }
 }
 
-/// How many seeds: `BFF_CRASH_SEEDS`, else this many.
-fn seeds(default: u64) -> u64 {
-    std::env::var("BFF_CRASH_SEEDS").map_or(default, |seeds| seeds.parse().unwrap())
+/// With which seeds a point is run.
+#[derive(Clone, Copy, Debug)]
+enum Seeds {
+    /// Each point with so many.
+    All(u64),
+    /// Each point with seed 0, and every fifth also with seed 1.
+    OneAndAFifth,
+}
+
+impl Seeds {
+    /// The seeds of the point with this index.
+    fn of(self, index: usize) -> Range<u64> {
+        match self {
+            Self::All(seeds) => 0..seeds,
+            Self::OneAndAFifth if index.is_multiple_of(SECOND_SEED_EVERY) => 0..2,
+            Self::OneAndAFifth => 0..1,
+        }
+    }
+}
+
+fn seeds() -> Seeds {
+    match std::env::var("BFF_CRASH_SEEDS") {
+        Ok(seeds) => Seeds::All(seeds.parse().unwrap()),
+        Err(_) => Seeds::OneAndAFifth,
+    }
 }
 
 /// Past the test runner, which keeps what a passing test prints.
