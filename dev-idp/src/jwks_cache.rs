@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::exchange::{Exchange, Journal};
+use crate::header_fields::freshness;
 
 /// Longest time for one fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_millis(2500);
@@ -195,7 +196,7 @@ impl JwksCache {
         self.lock().clear();
     }
 
-    /// Fetches a set now; also answers its `max-age`, zero if it has none.
+    /// Fetches a set now; also answers for how long it is fresh.
     pub(crate) async fn fetch(
         &self,
         uri: &str,
@@ -218,9 +219,13 @@ impl JwksCache {
             }
             Err(_) => return Err(FetchError("no connection".to_owned())),
         };
-        let max_age = max_age(answer.headers());
+        let max_age = freshness(answer.headers());
         let mut body = Vec::new();
-        while let Ok(Some(chunk)) = answer.chunk().await {
+        while let Some(chunk) = answer
+            .chunk()
+            .await
+            .map_err(|_| FetchError("the answer is not complete".to_owned()))?
+        {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_SET {
                 return Err(FetchError("the document is too long".to_owned()));
@@ -244,14 +249,4 @@ impl JwksCache {
 
 fn after(time: Timestamp, wait: Duration) -> Timestamp {
     time.checked_add(wait).unwrap_or(Timestamp::MAX)
-}
-
-fn max_age(headers: &header::HeaderMap) -> Duration {
-    let seconds = headers
-        .get_all(header::CACHE_CONTROL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .find_map(|directive| directive.trim().strip_prefix("max-age=")?.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(0))
 }

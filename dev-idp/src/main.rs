@@ -48,7 +48,7 @@ struct Serve {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:8002")]
     listen: SocketAddr,
-    /// Permit private addresses, because this runs in a container.
+    /// Permit private addresses, because this runs in a container; refused where it does not.
     #[arg(long)]
     container: bool,
     /// Origin under which others reach it; the issuer is this and /api/oidc.

@@ -19,6 +19,7 @@ pub(crate) use self::information::management_uri;
 pub(crate) use self::management::{commit, delete, merge, read, replace, rotate};
 use crate::client::Client;
 use crate::fault::Fault;
+use crate::header_fields::has_media_type;
 use crate::metadata;
 use crate::provider::{Context, Provider};
 use crate::refusal::Refusal;
@@ -95,8 +96,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The body, if it is a JSON object and has the media type of one.
 pub(crate) fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json")) {
+    if !has_media_type(headers, "application/json") {
         return Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "invalid_request",

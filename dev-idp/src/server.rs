@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::front::{self, Dropped};
 use crate::jwks_cache::Node;
 use crate::provider::Provider;
+use crate::surroundings::Surroundings;
 
 /// Longest time for a request's headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,29 +33,46 @@ pub enum Reach {
     /// From this machine only.
     #[default]
     Loopback,
-    /// Also over private addresses, for it runs in a container.
+    /// Also over private addresses, because it runs in a container.
     Container,
 }
 
-/// Whether a development identity provider may listen at `address`.
+/// Whether a development identity provider may listen at `address`: on loopback; if it is asked
+/// for, on private addresses inside a container, or on a network of a container engine.
 ///
 /// # Errors
 ///
 /// It may not; the text says what to do.
-pub fn may_listen(address: IpAddr, reach: Reach) -> Result<(), String> {
+pub fn may_listen(
+    address: IpAddr,
+    reach: Reach,
+    surroundings: &Surroundings,
+) -> Result<(), String> {
     let private = match address {
         IpAddr::V4(v4) => v4.is_private(),
         IpAddr::V6(v6) => v6.is_unique_local(),
     };
+    if address.is_loopback() {
+        return Ok(());
+    }
+    if !private && !address.is_unspecified() {
+        return Err(format!(
+            "a development identity provider never listens on a public address like {address}"
+        ));
+    }
     match reach {
-        _ if address.is_loopback() => Ok(()),
-        Reach::Container if private || address.is_unspecified() => Ok(()),
-        Reach::Loopback if private || address.is_unspecified() => Err(format!(
+        Reach::Loopback => Err(format!(
             "a development identity provider listens on loopback only, not on {address}; inside a \
              container say --container"
         )),
-        _ => Err(format!(
-            "a development identity provider never listens on a public address like {address}"
+        Reach::Container if surroundings.in_container || surroundings.is_of_containers(address) => {
+            Ok(())
+        }
+        Reach::Container => Err(format!(
+            "--container is for a container, and this is none: there is no /.dockerenv and no \
+             /run/.containerenv, and neither control group nor mounts are those of a container, \
+             so others could reach {address}; listen on loopback, or on the address of a container \
+             network"
         )),
     }
 }

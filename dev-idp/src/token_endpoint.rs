@@ -13,6 +13,7 @@ use url::form_urlencoded;
 
 use crate::assertion;
 use crate::client::Client;
+use crate::header_fields::has_media_type;
 use crate::provider::{Context, Provider};
 use crate::refusal::{Refusal, no_store};
 
@@ -124,12 +125,7 @@ fn client_credentials(
 }
 
 fn parse_form(headers: &HeaderMap, body: &[u8]) -> Result<HashMap<String, String>, Refusal> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let form = kind.is_some_and(|kind| {
-        kind.as_bytes()
-            .starts_with(b"application/x-www-form-urlencoded")
-    });
-    if !form {
+    if !has_media_type(headers, "application/x-www-form-urlencoded") {
         return Err(Refusal::bad_request(
             "invalid_request",
             "the body must be application/x-www-form-urlencoded",

@@ -150,6 +150,36 @@ async fn a_failed_fetch_of_an_expired_set_authenticates_nobody() {
 }
 
 #[tokio::test]
+async fn a_set_that_may_not_be_stored_is_fetched_each_time() {
+    let timed = Timed::with(JwksCachePolicy::default()).await;
+    timed.world.publish_for("Max-Age=\"300\", No-Store");
+    timed.pass(300);
+
+    assert!(timed.accepts(&timed.world.key).await);
+    assert!(timed.accepts(&timed.world.key).await);
+    assert_eq!(timed.fetches(), 3);
+
+    timed.world.publish_for("Max-Age=\"300\"");
+    assert!(timed.accepts(&timed.world.key).await);
+    assert!(timed.accepts(&timed.world.key).await);
+    assert_eq!(timed.fetches(), 4);
+}
+
+#[tokio::test]
+async fn a_fetch_that_is_cut_off_is_a_failed_fetch() {
+    let mut world = World::new().await;
+    let uri = world.publish_incompletely().await;
+    let metadata = world.metadata_with("jwks_uri", json!(uri));
+
+    let response = world.post(&metadata).await.unwrap();
+
+    assert_eq!(response.status(), 400);
+    let refusal = support::json(response).await;
+    let description = refusal["error_description"].as_str().unwrap();
+    assert!(description.contains("not complete"), "{description}");
+}
+
+#[tokio::test]
 async fn nodes_take_the_connections_in_turn_and_remember_each_for_itself() {
     let min = Duration::from_mins(1);
     let builder = DevIdp::builder()

@@ -11,7 +11,7 @@ mod support;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use dev_idp::{DevIdp, Direction, Endpoint, Fault, Reach, may_listen};
+use dev_idp::{DevIdp, Direction, Endpoint, Fault, Reach, Surroundings, may_listen};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -264,20 +264,47 @@ async fn a_caller_that_hangs_up_does_not_undo_its_request() {
 }
 
 #[test]
-fn it_listens_on_loopback_and_in_containers_on_private_addresses_only() {
-    for (address, outside, inside) in [
-        ("127.0.0.1", true, true),
-        ("::1", true, true),
-        ("10.1.2.3", false, true),
-        ("192.168.0.1", false, true),
-        ("fd00::1", false, true),
-        ("0.0.0.0", false, true),
-        ("::", false, true),
-        ("8.8.8.8", false, false),
-        ("2001:db8::1", false, false),
+fn it_listens_on_loopback_and_only_around_containers_on_private_addresses() {
+    let host = Surroundings::default();
+    let engine = Surroundings {
+        container_networks: vec![([172, 17, 0, 0].into(), [255, 255, 0, 0].into())],
+        ..Surroundings::default()
+    };
+    let container = Surroundings {
+        in_container: true,
+        ..Surroundings::default()
+    };
+    for (address, on_host, beside_engine, inside) in [
+        ("127.0.0.1", true, true, true),
+        ("::1", true, true, true),
+        ("10.1.2.3", false, false, true),
+        ("172.17.0.1", false, true, true),
+        ("192.168.0.1", false, false, true),
+        ("fd00::1", false, false, true),
+        ("0.0.0.0", false, false, true),
+        ("::", false, false, true),
+        ("8.8.8.8", false, false, false),
+        ("2001:db8::1", false, false, false),
     ] {
-        let may = |reach| may_listen(address.parse().unwrap(), reach).is_ok();
-        assert_eq!(may(Reach::Loopback), outside, "{address}");
-        assert_eq!(may(Reach::Container), inside, "{address}");
+        let may =
+            |reach, surroundings| may_listen(address.parse().unwrap(), reach, surroundings).is_ok();
+        let loopback = address == "127.0.0.1" || address == "::1";
+        assert_eq!(may(Reach::Loopback, &container), loopback, "{address}");
+        assert_eq!(may(Reach::Container, &host), on_host, "{address}");
+        assert_eq!(may(Reach::Container, &engine), beside_engine, "{address}");
+        assert_eq!(may(Reach::Container, &container), inside, "{address}");
     }
+}
+
+#[tokio::test]
+async fn a_provider_for_containers_does_not_start_on_every_address_of_a_host() {
+    let builder = DevIdp::builder()
+        .listen("0.0.0.0:0".parse().unwrap())
+        .reach(Reach::Container)
+        .surroundings(Surroundings::default());
+
+    let error = builder.start().await.unwrap_err().to_string();
+
+    assert!(error.contains("/.dockerenv"), "{error}");
+    assert!(error.contains("listen on loopback"), "{error}");
 }

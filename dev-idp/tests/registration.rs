@@ -293,3 +293,44 @@ async fn only_a_post_of_json_registers() {
     let form = world.http.post(&url).bearer_auth(iat).body("a=b");
     assert_eq!(form.send().await.unwrap().status(), 415);
 }
+
+#[tokio::test]
+async fn the_media_type_counts_as_a_whole_and_in_any_case() {
+    let world = World::new().await;
+    let url = format!("{}/dcr/register", world.idp.issuer());
+    for (media_type, status) in [
+        ("Application/JSON; charset=utf-8", 201),
+        ("application/jsonl", 415),
+        ("application/json-patch+json", 415),
+    ] {
+        let request = world
+            .http
+            .post(&url)
+            .bearer_auth(world.idp.mint_iat())
+            .header("Content-Type", media_type)
+            .body(world.metadata().to_string());
+        assert_eq!(
+            request.send().await.unwrap().status(),
+            status,
+            "{media_type}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_known_by_the_whole_media_type() {
+    let world = World::new().await;
+    let url = format!("{}/token", world.idp.issuer());
+    for (media_type, error) in [
+        ("Application/X-WWW-Form-Urlencoded", "invalid_client"),
+        ("application/x-www-form-urlencoded2", "invalid_request"),
+    ] {
+        let request = world
+            .http
+            .post(&url)
+            .header("Content-Type", media_type)
+            .body("grant_type=authorization_code&client_id=nobody");
+        let outcome = Outcome::of(request.send().await.unwrap()).await;
+        assert_eq!(outcome.1, error, "{media_type}");
+    }
+}

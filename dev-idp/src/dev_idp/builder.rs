@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +19,13 @@ use crate::jwks_cache::JwksCachePolicy;
 use crate::provider::{AudiencePolicy, ISSUER_PATH, Now, Provider, Settings};
 use crate::routes;
 use crate::server::{Reach, Server, may_listen};
+use crate::surroundings::Surroundings;
 
 /// How to start a [`DevIdp`].
 pub struct Builder {
     listen: Listen,
     reach: Reach,
+    surroundings: Option<Surroundings>,
     base_url: Option<String>,
     config: Option<Config>,
     clients_file: Option<PathBuf>,
@@ -47,6 +49,7 @@ impl Builder {
         Self {
             listen: Listen::Address((Ipv4Addr::LOCALHOST, 0).into()),
             reach: Reach::default(),
+            surroundings: None,
             base_url: None,
             config: None,
             clients_file: None,
@@ -78,6 +81,13 @@ impl Builder {
     #[must_use]
     pub fn reach(mut self, reach: Reach) -> Self {
         self.reach = reach;
+        self
+    }
+
+    /// What to believe of containers here, instead of what the machine shows.
+    #[must_use]
+    pub fn surroundings(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = Some(surroundings);
         self
     }
 
@@ -159,15 +169,18 @@ impl Builder {
     /// The address is taken or not permitted, the base URL is not an origin, or the clients
     /// cannot be read.
     pub async fn start(self) -> io::Result<DevIdp> {
+        let surroundings = self
+            .surroundings
+            .unwrap_or_else(|| Surroundings::read(Path::new("/")));
         let listener = match self.listen {
             Listen::Address(address) => {
-                permit(address, self.reach)?;
+                permit(address, self.reach, &surroundings)?;
                 TcpListener::bind(address).await?
             }
             Listen::Listener(listener) => listener,
         };
         let address = listener.local_addr()?;
-        permit(address, self.reach)?;
+        permit(address, self.reach, &surroundings)?;
         let base_url = match self.base_url {
             Some(url) => origin(&url)?,
             None => format!("http://{address}"),
@@ -197,8 +210,8 @@ impl Builder {
     }
 }
 
-fn permit(address: SocketAddr, reach: Reach) -> io::Result<()> {
-    may_listen(address.ip(), reach)
+fn permit(address: SocketAddr, reach: Reach, surroundings: &Surroundings) -> io::Result<()> {
+    may_listen(address.ip(), reach, surroundings)
         .map_err(|why| io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 

@@ -1,10 +1,12 @@
 //! Bodies and request targets without their secrets.
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
+
+use crate::header_fields::has_media_type;
 
 const MASK: &str = "***";
 const SECRETS: [&str; 11] = [
@@ -40,11 +42,7 @@ pub(super) fn request(headers: &HeaderMap, body: &[u8]) -> Value {
     if body.is_empty() {
         return Value::Null;
     }
-    let form = headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
-        kind.as_bytes()
-            .starts_with(b"application/x-www-form-urlencoded")
-    });
-    if form {
+    if has_media_type(headers, "application/x-www-form-urlencoded") {
         let members: Map<_, _> = form_urlencoded::parse(body)
             .map(|(name, value)| {
                 let shown = match &*name {

@@ -7,6 +7,7 @@
     reason = "each test binary uses a part; a test fails by panicking"
 )]
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -142,6 +143,35 @@ impl World {
     /// Answers fetches of the JWK Set with this status from now on.
     pub(crate) fn publish_status(&self, status: StatusCode) {
         self.published.lock().unwrap().status = status;
+    }
+
+    /// Serves the same with this `Cache-Control` from now on.
+    pub(crate) fn publish_for(&self, cache_control: &str) {
+        cache_control.clone_into(&mut self.published.lock().unwrap().cache_control);
+    }
+
+    /// The URI of a host that sends the whole JWK Set, and ends before all that it has promised.
+    pub(crate) async fn publish_incompletely(&mut self) -> String {
+        let body = json!({"keys": [self.key.jwk()]}).to_string();
+        let promised = body.len() + 1;
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {promised}\r\n\r\n{body}");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        self.tasks.spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                loop {
+                    stream.readable().await.unwrap();
+                    match stream.try_read(&mut [0; 4096]) {
+                        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                        read => break assert!(read.unwrap() > 0),
+                    }
+                }
+                stream.writable().await.unwrap();
+                assert_eq!(stream.try_write(answer.as_bytes()).unwrap(), answer.len());
+            }
+        });
+        uri
     }
 
     /// A registration request that the shipped policy accepts.
