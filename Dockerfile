@@ -1,8 +1,13 @@
 # Targets: bff (the last, so the default) and dev-idp. Static binaries on an empty root file system.
-# Reproducible for one source, one base image and one SOURCE_DATE_EPOCH: the paths of the build are
-# fixed, and Cargo.lock names every crate.
+# Reproducible for one source, one pair of base images and one SOURCE_DATE_EPOCH: the paths of the
+# build are fixed, and Cargo.lock names every crate.
 
-FROM rust:1-slim-bookworm AS toolchain
+# The compiler of rust-toolchain.toml. .ci/pin-images adds the digests, and CI asks for them where
+# the registry can be reached.
+ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
+ARG DEBIAN_IMAGE=debian:bookworm-slim
+
+FROM ${RUST_IMAGE} AS toolchain
 # The vendored OpenSSL is built with make and perl.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends make perl \
@@ -14,30 +19,31 @@ FROM toolchain AS source
 WORKDIR /src
 ARG SOURCE_DATE_EPOCH=0
 ENV SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH \
-    CARGO_PROFILE_RELEASE_LTO=fat \
-    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
-    CARGO_PROFILE_RELEASE_STRIP=symbols \
     RUSTFLAGS="-C target-feature=+crt-static"
 COPY . .
 
 # --target, even for the host: without it build scripts and macros would be linked statically too.
+# The cache keeps dependencies. What is ours is built anew, since cargo compares times only: a source
+# that is older than the last build would otherwise end in the former program under a new label.
 FROM source AS build-bff
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     target=$(rustc --print host-tuple) \
-    && cargo auditable build --locked --release --target "$target" --package bff \
-    && install -D "target/$target/release/bff" /out/bff
+    && cargo clean --locked --profile dist --target "$target" --package bff --package dev-idp \
+    && cargo auditable build --locked --profile dist --target "$target" --package bff \
+    && install -D "target/$target/dist/bff" /out/bff
 
 FROM source AS build-dev-idp
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     target=$(rustc --print host-tuple) \
-    && cargo auditable build --locked --release --target "$target" --package dev-idp \
+    && cargo clean --locked --profile dist --target "$target" --package bff --package dev-idp \
+    && cargo auditable build --locked --profile dist --target "$target" --package dev-idp \
         --features openssl/vendored \
-    && install -D "target/$target/release/dev-idp" /out/dev-idp
+    && install -D "target/$target/dist/dev-idp" /out/dev-idp
 
 # Trust anchors as Debian ships them, whatever the machine of the toolchain trusts besides.
-FROM debian:bookworm-slim AS files
+FROM ${DEBIAN_IMAGE} AS files
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/*

@@ -2,13 +2,15 @@
 # A container engine, and compose. Sourced by run.
 
 readonly CANNOT_RUN=75
-readonly BASE_IMAGES=(debian:bookworm-slim rust:1-slim-bookworm)
+# The base images that the Dockerfile names, or what stands in for them.
+DEBIAN_IMAGE=$(sed -n 's/^ARG DEBIAN_IMAGE=//p' Dockerfile)
+RUST_IMAGE=$(sed -n 's/^ARG RUST_IMAGE=//p' Dockerfile)
 
-# Makes an engine and stand-ins for the base images on a machine without them.
-readonly CONTAINER_BASE=../shared/container-base
-
-own_engine=''
+stand_ins=''
 compose=()
+
+# shellcheck source=tests/container/stand_ins.sh
+. tests/container/stand_ins.sh
 
 cannot_run() {
   printf '%s\n' "$1"
@@ -33,15 +35,21 @@ engine_answers() {
 }
 
 have_engine() {
-  if engine_answers && docker image inspect "${BASE_IMAGES[@]}" >/dev/null 2>&1; then return; fi
-  if [ -x "$CONTAINER_BASE" ]; then
-    engine_answers || own_engine=yes
-    if ! "$CONTAINER_BASE"; then
-      cannot_run "no container engine: $CONTAINER_BASE could not make one, so no image was built and no stack run"
+  engine_answers || start_own_engine
+}
+
+# have_base_images: those of the Dockerfile if they are here or can be pulled.
+have_base_images() {
+  local image
+  for image in "$DEBIAN_IMAGE" "$RUST_IMAGE"; do
+    if ! has_image "$image" && ! timeout 120 docker pull --quiet "$image" >/dev/null 2>&1; then
+      stand_ins=$image
     fi
-  elif ! engine_answers; then
-    cannot_run 'no container engine: docker info fails, so no image was built and no stack run'
-  fi
+  done
+  if [ -z "$stand_ins" ]; then return; fi
+  stand_ins="$stand_ins cannot be pulled: the base images are stand-ins, and the FROM lines of the Dockerfile were not built"
+  printf '%s\n' "$stand_ins"
+  make_stand_ins
 }
 
 choose_compose() {
@@ -52,20 +60,9 @@ choose_compose() {
   elif command -v docker-compose >/dev/null; then
     compose=(docker-compose)
   else
-    cannot_run 'no compose: neither docker compose nor docker-compose is installed, so no stack was run'
+    need docker-compose docker-compose
+    compose=(docker-compose)
   fi
-}
-
-stop_own_engine() {
-  local pid
-  if [ -z "$own_engine" ]; then return; fi
-  pid=$(cat /var/run/docker.pid 2>/dev/null) || return 0
-  kill "$pid" 2>/dev/null || return 0
-  wait_until 30 process_ended "$pid" || true
-}
-
-process_ended() {
-  ! kill -0 "$1" 2>/dev/null
 }
 
 # wait_until SECONDS COMMAND...: true as soon as COMMAND is, false after SECONDS.

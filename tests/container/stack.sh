@@ -94,7 +94,7 @@ logs() {
 # keep_evidence: what was logged, and which secrets must not be in it; both go with the containers.
 keep_evidence() {
   local service name
-  for service in bff first-key idp; do
+  for service in bff idp; do
     if [ -n "$(container "$service")" ]; then logs "$service" >>"$scratch/all.log"; fi
   done
   for name in iat admin-token; do
@@ -104,7 +104,7 @@ keep_evidence() {
 
 show_logs() {
   local service
-  for service in first-key idp bff; do
+  for service in idp bff; do
     if [ -n "$(container "$service")" ]; then
       printf -- '--- log of %s\n' "$service"
       logs "$service" | tail -n 60
@@ -119,7 +119,7 @@ secret() {
 
 # beside_bff COMMAND...: runs it among the processes of bff, as a user who may look at them.
 beside_bff() {
-  docker run --rm --pid "container:$(container bff)" --cap-add SYS_PTRACE debian:bookworm-slim "$@"
+  docker run --rm --pid "container:$(container bff)" --cap-add SYS_PTRACE "$DEBIAN_IMAGE" "$@"
 }
 
 # --- bff and the IdP, from outside
