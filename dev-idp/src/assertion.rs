@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use crate::client::Client;
-use crate::fault::Fault;
+use crate::fault::{Fault, Verdict};
 use crate::jwk;
 use crate::provider::{AudiencePolicy, Context, Provider};
 use crate::refusal::Refusal;
@@ -29,13 +29,14 @@ pub(crate) async fn authenticate(
         return Err(refuse("the assertion is not a compact JWS"));
     };
     let (alg, kid) = check_header(&parts.header)?;
+    check_type(context, &parts.header)?;
     let client_id = claim(&parts.claims, "sub")?;
     if claim(&parts.claims, "iss")? != client_id {
         return Err(refuse("iss and sub differ"));
     }
     let client = provider.registry().clients.find(client_id).cloned();
     let Some(client) = client else {
-        return Err(refuse("the client is unknown"));
+        return Err(refuse("the client is unknown").ending(Verdict::UnknownClient));
     };
     if client.text("token_endpoint_auth_method") != Some("private_key_jwt") {
         return Err(refuse("another token_endpoint_auth_method is registered"));
@@ -80,10 +81,12 @@ pub(crate) async fn authenticate(
         return Err(Refusal::of_status(StatusCode::INTERNAL_SERVER_ERROR, true));
     }
     let Some(key) = jwk::choose(&keys, kid, alg) else {
-        return Err(refuse(format!("the JWK Set has no one {alg} key {kid}")));
+        let refusal = refuse(format!("the JWK Set has no one {alg} key {kid}"));
+        return Err(refusal.ending(Verdict::UnknownKey));
     };
     if !jwk::verifies(key, alg, parts.signed.as_bytes(), &parts.signature) {
-        return Err(refuse("the signature does not verify"));
+        let refusal = refuse("the signature does not verify");
+        return Err(refusal.ending(Verdict::WrongSignature));
     }
     let jti = claim(&parts.claims, "jti")?;
     if !provider.first_use(client_id, jti, expires, now) {
@@ -136,6 +139,20 @@ fn check_header(header: &Map<String, Value>) -> Result<(&str, &str), Refusal> {
     }
 }
 
+/// Some servers are particular about the type.
+fn check_type(context: &Context, header: &Map<String, Value>) -> Result<(), Refusal> {
+    let typ = header.get("typ").and_then(Value::as_str);
+    for fault in &context.faults {
+        if let Fault::OnlyType { typ: only } = fault
+            && typ != Some(only)
+        {
+            let refusal = refuse(format!("the typ is not {only}"));
+            return Err(refusal.ending(Verdict::WrongType));
+        }
+    }
+    Ok(())
+}
+
 fn claim<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<&'c str, Refusal> {
     claims
         .get(name)
@@ -171,7 +188,8 @@ fn check_audience(
     if accepted && !spoiled {
         Ok(())
     } else {
-        Err(refuse(format!("{audience} is not an accepted audience")))
+        let refusal = refuse(format!("{audience} is not an accepted audience"));
+        Err(refusal.ending(Verdict::WrongAudience))
     }
 }
 

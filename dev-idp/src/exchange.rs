@@ -46,7 +46,7 @@ pub struct Exchange {
     /// The status sent; `None`: the connection was closed, or the fetch got no answer.
     pub status: Option<u16>,
     /// The body that came, forms as an object. A client assertion is shown as its header and
-    /// claims, without the signature.
+    /// claims, without the signature; a code and its verifier by their fingerprints.
     pub request: Value,
     /// The body that was answered, or would have been.
     pub answer: Value,

@@ -1,6 +1,7 @@
 //! Faults: what real providers, proxies and networks do to a client, on demand.
 
 mod endpoint;
+mod verdict;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::endpoint::Endpoint;
+pub use self::verdict::Verdict;
 
 /// One thing that goes wrong.
 ///
@@ -105,6 +107,20 @@ pub enum Fault {
     RefuseIssuerAudience,
     /// A client assertion with an endpoint as its audience is refused.
     RefuseEndpointAudience,
+    /// Only client assertions of this `typ` are accepted.
+    OnlyType {
+        /// The `typ`.
+        typ: String,
+    },
+    /// An authentication that ended so is answered in another way than by this provider.
+    Answer {
+        /// How it ended.
+        to: Verdict,
+        /// The HTTP status.
+        status: u16,
+        /// The body; `{random}` in it is different each time.
+        body: String,
+    },
     /// The discovery documents name this issuer.
     WrongIssuer {
         /// What they say.
@@ -150,7 +166,9 @@ impl Fault {
             Self::RefuseKey { .. }
             | Self::RefuseSeveralKeys
             | Self::RefuseIssuerAudience
-            | Self::RefuseEndpointAudience => {
+            | Self::RefuseEndpointAudience
+            | Self::OnlyType { .. }
+            | Self::Answer { .. } => {
                 matches!(actual, Endpoint::Token | Endpoint::Par)
             }
             Self::WrongIssuer { .. } => actual == Endpoint::Discovery,

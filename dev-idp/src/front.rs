@@ -16,10 +16,11 @@ use jiff::{SignedDuration, Timestamp};
 use tower::ServiceExt as _;
 
 use crate::exchange::Exchange;
-use crate::fault::{Endpoint, Fault};
+use crate::fault::{Endpoint, Fault, Verdict};
 use crate::jwks_cache::Node;
 use crate::provider::{Context, Provider};
 use crate::refusal::{Note, Refusal};
+use crate::token;
 
 /// Longest request body, in octets.
 const MAX_REQUEST: usize = 64 * 1024;
@@ -164,6 +165,9 @@ async fn spoil(response: Response, faults: &[Fault]) -> (Response, Bytes) {
                 let page = Html("<html><body><h1>502 Bad Gateway</h1></body></html>\n");
                 response = (StatusCode::BAD_GATEWAY, page).into_response();
             }
+            Fault::Answer { to, status, body } if ended(&response, *to) => {
+                response = answer_of(*status, body);
+            }
             Fault::EmptyErrors if failed => response = response.status().into_response(),
             Fault::HtmlErrors if failed => {
                 let status = response.status();
@@ -176,6 +180,22 @@ async fn spoil(response: Response, faults: &[Fault]) -> (Response, Bytes) {
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, MAX_ANSWER).await.unwrap_or_default();
     (Response::from_parts(parts, Body::empty()), body)
+}
+
+fn ended(response: &Response, so: Verdict) -> bool {
+    response.extensions().get() == Some(&so)
+}
+
+fn answer_of(status: u16, body: &str) -> Response {
+    let random = token::random("").unwrap_or_default();
+    let body = body.replace("{random}", &random);
+    let kind = if body.starts_with('{') {
+        "application/json"
+    } else {
+        "text/html"
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, kind)], body).into_response()
 }
 
 /// RFC 9110 §5.6.7.

@@ -41,7 +41,7 @@ mod token_endpoint;
 pub use config::{ClientProfile, Config, ConfigError, Policy};
 pub use dev_idp::{Builder, DevIdp};
 pub use exchange::{Direction, Exchange};
-pub use fault::{ActiveFault, Endpoint, Fault, Faults};
+pub use fault::{ActiveFault, Endpoint, Fault, Faults, Verdict};
 pub use jwks_cache::JwksCachePolicy;
 pub use provider::AudiencePolicy;
 pub use server::{Reach, may_listen};

@@ -7,6 +7,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::fault::Verdict;
+
 /// Why a request was not granted, as the caller is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
@@ -15,6 +17,7 @@ pub(crate) struct Refusal {
     description: String,
     challenge: Option<Challenge>,
     note: Option<Note>,
+    verdict: Option<Verdict>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,7 @@ impl Refusal {
             description: printable(&description.into()),
             challenge: None,
             note: None,
+            verdict: None,
         }
     }
 
@@ -77,6 +81,14 @@ impl Refusal {
                 "invalid_client",
                 "client authentication failed",
             )
+        }
+    }
+
+    /// The same, as the end of an authentication.
+    pub(crate) fn ending(self, verdict: Verdict) -> Self {
+        Self {
+            verdict: Some(verdict),
+            ..self
         }
     }
 
@@ -128,6 +140,9 @@ impl IntoResponse for Refusal {
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static(challenge),
             );
+        }
+        if let Some(verdict) = self.verdict {
+            response.extensions_mut().insert(verdict);
         }
         if let Some(note) = self.note {
             response.extensions_mut().insert(note);

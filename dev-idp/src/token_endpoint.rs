@@ -13,6 +13,7 @@ use url::form_urlencoded;
 
 use crate::assertion;
 use crate::client::Client;
+use crate::fault::Verdict;
 use crate::header_fields::has_media_type;
 use crate::provider::{Context, Provider};
 use crate::refusal::{Refusal, no_store};
@@ -52,7 +53,8 @@ pub(crate) async fn token(
             Err(refuse("invalid_grant", "the refresh token is unknown"))
         }
         "authorization_code" if form.contains_key("code") => {
-            Err(refuse("invalid_grant", "the code is unknown"))
+            let refusal = refuse("invalid_grant", "the code is unknown");
+            Err(refusal.ending(Verdict::Authenticated))
         }
         _ => Err(refuse("invalid_request", "the grant itself is missing")),
     }

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
+use crate::token::fingerprint;
 use crate::header_fields::has_media_type;
 
 const MASK: &str = "***";
@@ -47,6 +48,7 @@ pub(super) fn request(headers: &HeaderMap, body: &[u8]) -> Value {
             .map(|(name, value)| {
                 let shown = match &*name {
                     "client_assertion" => without_signature(&value),
+                    "code" | "code_verifier" => json!(format!("#{}", fingerprint(&value))),
                     name if SECRETS.contains(&name) => json!(MASK),
                     _ => json!(value),
                 };
