@@ -11,4 +11,4 @@ mod token;
 pub use dcr::{DcrClient, ManagementClient};
 pub use discovery::{DiscoveryError, discover};
 pub use idp_admin::{IdpAdminClient, IdpAdminError, MintRequest, MintedToken, Renewed};
-pub use token::TokenClient;
+pub use token::{CodeRedemption, TokenClient};

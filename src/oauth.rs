@@ -6,7 +6,7 @@ mod error;
 mod server;
 mod transport_security;
 
-pub use assertion::{AssertionClaims, CLIENT_ASSERTION_TYPE};
+pub use assertion::{AssertionClaims, AssertionType, CLIENT_ASSERTION_TYPE};
 pub use client::{
     ClientInformation, ClientMetadata, InitialAccessToken, InvalidInformation, Management,
     SERVER_ONLY_MEMBERS,

@@ -4,6 +4,7 @@
 //! the endpoint: [`RegistrationOutcome`], [`ManagementOutcome`], [`AuthenticationOutcome`].
 
 mod authentication_outcome;
+mod controls;
 mod desired;
 mod drift;
 mod fingerprint;
@@ -13,7 +14,8 @@ mod record;
 mod registration_outcome;
 mod update_body;
 
-pub use authentication_outcome::{AuthenticationOutcome, Proof, token_answer_text};
+pub use authentication_outcome::{AuthenticationOutcome, Judgement, Proof, token_answer_text};
+pub use controls::{Control, Controls, TokenAnswer};
 pub use desired::{Desired, JwksMember};
 pub use drift::{Drift, Drifted, RedirectUpdate};
 pub use fingerprint::TokenFingerprint;

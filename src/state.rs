@@ -16,6 +16,6 @@ pub use document::{
     Claim, Gone, IntendedKey, OrderRecord, RatMarker, RefusedRegistration, Rev, State,
 };
 pub use journal::{Entry, Event, Journal};
-pub use known_idp::KnownIdp;
+pub use known_idp::{KnownControls, KnownIdp, Presentation, Verdict};
 pub use projections::{Projection, Projections};
 pub use ring_transitions::RingRefusal;

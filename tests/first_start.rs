@@ -8,6 +8,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use dev_idp::{Config, DevIdp, Direction, Endpoint, Exchange, Fault};
@@ -41,7 +42,10 @@ async fn a_pem_and_a_token_become_a_proven_client_in_the_order_that_the_idp_need
             "discovery 200",
             "fetch 200",
             "register 201",
-            "token invalid_grant"
+            "token invalid_grant",
+            // Neither a wrong signature nor an unknown key gets that answer.
+            "token invalid_client",
+            "token invalid_client",
         ]
     );
     assert_eq!(world.idp.iat_uses(&token), Some(1));
@@ -120,7 +124,7 @@ async fn everything_that_is_wished_for_is_asked_for() {
     let header = &world.received(Endpoint::Token)[0].request["client_assertion"]["header"];
     assert_eq!(
         *header,
-        json!({"alg": "EdDSA", "kid": "my-key", "typ": "JWT"})
+        json!({"alg": "EdDSA", "kid": "my-key", "typ": "client-authentication+jwt"})
     );
 }
 
@@ -136,7 +140,8 @@ async fn the_assertion_says_what_rfc_7523_asks_for_and_is_never_sent_twice() {
         .iter()
         .map(|exchange| exchange.request["client_assertion"]["claims"].clone())
         .collect();
-    assert_eq!(claims.len(), 2);
+    // The proof and its two controls at the first start, the proof at the second.
+    assert_eq!(claims.len(), 4);
     for claims in &claims {
         assert_eq!(claims["iss"], world.client_id());
         assert_eq!(claims["sub"], world.client_id());
@@ -145,7 +150,8 @@ async fn the_assertion_says_what_rfc_7523_asks_for_and_is_never_sent_twice() {
         let lifetime = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
         assert_eq!(lifetime, 60);
     }
-    assert_ne!(claims[0]["jti"], claims[1]["jti"]);
+    let distinct: BTreeSet<String> = claims.iter().map(|c| c["jti"].to_string()).collect();
+    assert_eq!(distinct.len(), claims.len());
 }
 
 #[tokio::test]
@@ -183,10 +189,13 @@ async fn the_audience_that_the_idp_takes_is_learnt_once() {
     let endpoint = format!("{issuer}/token");
 
     world.registered().await;
-    assert_eq!(world.audiences(), [issuer.clone(), endpoint.clone()]);
+    // With the explicit type and with `JWT`; then the endpoint, with two controls.
+    let first = world.audiences();
+    let e = || endpoint.clone();
+    assert_eq!(first, [issuer.clone(), issuer, e(), e(), e()]);
 
     world.run(&world.env()).await;
-    assert_eq!(world.audiences(), [issuer, endpoint.clone(), endpoint]);
+    assert_eq!(world.audiences()[first.len()..], [endpoint]);
 }
 
 #[tokio::test]
@@ -201,7 +210,16 @@ async fn a_configured_audience_is_the_only_one_tried() {
 
         world.run(&env.set("BFF_ASSERTION_AUDIENCE", setting)).await;
 
-        assert_eq!(world.audiences().len(), 1, "{setting}");
+        let audience = match setting {
+            "issuer" => world.idp.issuer(),
+            _ => format!("{}/token", world.idp.issuer()),
+        };
+        let audiences = world.audiences();
+        assert!(
+            audiences.iter().all(|one| *one == audience),
+            "{audiences:?}"
+        );
+        assert_eq!(audiences.len(), 3, "one proof and two controls");
     }
 }
 

@@ -16,7 +16,9 @@ use bff::keyring::{KeyRing, RotationPolicy};
 use bff::oauth::{
     ClientInformation, ClientMetadata, InitialAccessToken, Management, ServerMetadata,
 };
-use bff::registration::{Attempt, RawAnswer, Registered, TokenFingerprint};
+use bff::registration::{
+    Attempt, AuthenticationOutcome, Proof, RawAnswer, Registered, TokenFingerprint,
+};
 use bff::secret::Secret;
 use bff::state::{Adoption, Event, State, UpdateSeen};
 use jiff::{SignedDuration, Timestamp};
@@ -46,7 +48,7 @@ enum Change {
     Intend,
     IntendKey,
     IntendUpdate,
-    LearnAudience,
+    LearnProof,
     LearnMetadata,
     Lose,
     Mint,
@@ -84,7 +86,7 @@ const CHANGES: [Change; 35] = [
     Change::Intend,
     Change::IntendKey,
     Change::IntendUpdate,
-    Change::LearnAudience,
+    Change::LearnProof,
     Change::LearnMetadata,
     Change::Lose,
     Change::Mint,
@@ -304,8 +306,14 @@ impl Observed {
                 state.learn_metadata(ISSUER, metadata);
                 Ok(vec![])
             }
-            Change::LearnAudience => {
-                state.learn_audience(ISSUER, "aud");
+            Change::LearnProof => {
+                if let Some(ring) = state.ring() {
+                    let proof = Proof {
+                        outcome: AuthenticationOutcome::Accepted,
+                        ..Proof::new(ring.current().jwk.kid.clone(), now)
+                    };
+                    state.learn_proof(ISSUER, "token_endpoint", "c1", &proof);
+                }
                 Ok(vec![])
             }
             _ => unreachable!("{step:?} is about keys"),

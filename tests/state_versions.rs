@@ -17,7 +17,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bff::disk::HostDisk;
-use bff::state::State;
+use bff::oauth::AssertionType;
+use bff::registration::AuthenticationOutcome;
+use bff::state::{Presentation, State};
 use bff::store::{FileStore, LoadError, Loaded, Store};
 use jiff::Timestamp;
 use openssl::sha::sha256;
@@ -247,8 +249,21 @@ fn check_survival(name: &str, written: &Value, loaded: &Loaded) {
 
     let audience = &written["audience"];
     let issuer = audience["issuer"].as_str().unwrap_or("http://127.0.0.1");
-    let learnt = state.idp(issuer).and_then(|known| known.audience.clone());
-    assert_eq!(json!(learnt), audience["value"], "{name}");
+    let known = state.idp(issuer);
+    let learnt = known.and_then(|known| known.presentation("token_endpoint"));
+    let of = |learnt: &Presentation| (json!(learnt.audience), learnt.assertion_type);
+    let expected = audience["value"]
+        .as_str()
+        .map(|value| (json!(value), AssertionType::Jwt));
+    assert_eq!(learnt.as_ref().map(of), expected, "{name}");
+    // A key that was accepted is so after the change of the version.
+    let verdict = expected.map(|_| AuthenticationOutcome::Accepted);
+    if state
+        .registration()
+        .is_some_and(|client| client.issuer == issuer)
+    {
+        assert_eq!(state.verdict(), verdict, "{name}");
+    }
     assert!(state.idp("https://another.example").is_none());
 
     check_projections(name, written, state);

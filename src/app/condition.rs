@@ -1,8 +1,10 @@
 //! The condition of the service: facts that are kept in memory only.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::registration::{Drift, Proof};
+use crate::jose::Kid;
+use crate::registration::{AuthenticationOutcome, Drift, Proof};
 use jiff::Timestamp;
 
 /// The condition of the service; reading it sends no request.
@@ -15,6 +17,7 @@ pub struct Condition {
 struct Inner {
     bootstrap: Bootstrap,
     proof: Option<Proof>,
+    unstored_verdicts: BTreeMap<Kid, (String, AuthenticationOutcome)>,
     drift: Option<(Drift, Timestamp)>,
 }
 
@@ -53,6 +56,7 @@ impl Condition {
             inner: Mutex::new(Inner {
                 bootstrap,
                 proof: None,
+                unstored_verdicts: BTreeMap::new(),
                 drift: None,
             }),
         }
@@ -73,9 +77,10 @@ impl Condition {
         self.read().drift
     }
 
-    /// Whether there is an active published key and a usable registration.
-    pub fn is_ready(&self) -> bool {
-        matches!(self.bootstrap(), Bootstrap::Off | Bootstrap::Ready)
+    /// The last conclusive verdict on this key of this client, if it could not be stored.
+    pub fn unstored_verdict(&self, client_id: &str, kid: &Kid) -> Option<AuthenticationOutcome> {
+        let (of_client, outcome) = self.read().unstored_verdicts.remove(kid)?;
+        (of_client == client_id).then_some(outcome)
     }
 
     /// Notes how far the registration has come.
@@ -86,6 +91,17 @@ impl Condition {
     /// Notes the last proof.
     pub fn set_proof(&self, proof: Proof) {
         self.change(|inner| inner.proof = Some(proof));
+    }
+
+    /// Notes a conclusive verdict on a key of a client that could not be stored.
+    pub fn keep_verdict(&self, client_id: &str, kid: &Kid, outcome: AuthenticationOutcome) {
+        let verdict = (client_id.to_owned(), outcome);
+        self.change(|inner| drop(inner.unstored_verdicts.insert(kid.clone(), verdict)));
+    }
+
+    /// Forgets such a verdict, because a later one is stored.
+    pub fn drop_verdict(&self, kid: &Kid) {
+        self.change(|inner| drop(inner.unstored_verdicts.remove(kid)));
     }
 
     /// Notes the drift that a read of the registration found.

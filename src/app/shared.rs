@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::condition::Condition;
+use super::condition::{Bootstrap, Condition};
 use super::first_key;
 use super::keys_error::KeysError;
 use super::ledger::{Ledger, UpdateError};
@@ -19,7 +19,8 @@ use crate::disk::{Disk, HostDisk};
 use crate::jose::SigningKey;
 use crate::local_files::{Directories, OpenError, Outlets};
 use crate::metrics::Metrics;
-use crate::state::RingRefusal;
+use crate::registration::AuthenticationOutcome;
+use crate::state::{KnownIdp, RingRefusal};
 use crate::store::{LoadError, Store};
 
 /// What the tasks share.
@@ -149,6 +150,40 @@ impl App {
     pub async fn show_locally(&self) {
         let state = self.ledger.state();
         self.outlets.show(&self.config, &state).await;
+    }
+
+    /// Whether the identity works: registered, and the last conclusive verdict on the key that
+    /// signs is an acceptance, or all that can be had. What is being tried does not matter. With
+    /// registration off: whether there is a published key.
+    pub fn is_ready(&self) -> bool {
+        let state = self.ledger.state();
+        let Some(ring) = state.ring() else {
+            return false;
+        };
+        let Some(idp) = self.config.idp.as_ref().filter(|_| self.config.dcr.enabled) else {
+            return true;
+        };
+        let Some(client) = state
+            .registration()
+            .filter(|client| client.issuer == idp.issuer)
+        else {
+            return false;
+        };
+        let kid = &ring.current().jwk.kid;
+        let unstored = self.condition.unstored_verdict(&client.client_id, kid);
+        match unstored.or_else(|| state.verdict()) {
+            Some(AuthenticationOutcome::Accepted) => true,
+            Some(AuthenticationOutcome::Inconclusive) => {
+                !state.idp(&idp.issuer).is_some_and(KnownIdp::is_provable)
+            }
+            Some(AuthenticationOutcome::Rejected | AuthenticationOutcome::Unknown) | None => false,
+        }
+    }
+
+    /// Whether there is a client as which a key can be proven, and no bootstrap is under way.
+    pub fn can_prove(&self) -> bool {
+        let starting = matches!(self.condition.bootstrap(), Bootstrap::Starting { .. });
+        !starting && self.ledger.state().registration().is_some()
     }
 
     /// A key that an operator has put in place of the first one, to be rotated to.

@@ -11,6 +11,8 @@ use crate::app;
 use crate::clock::Clock;
 use crate::config::KeysConfig;
 use crate::jose::SigningKey;
+use crate::oauth::AssertionType;
+use crate::state::KnownIdp;
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -30,11 +32,14 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
         ));
     };
     let known = state.idp(&registered.issuer);
-    let learnt = known.and_then(|known| known.audience.clone());
+    let learnt = known.and_then(|known| known.presentation(KnownIdp::TOKEN_ENDPOINT));
+    let typ = learnt
+        .as_ref()
+        .map_or(AssertionType::Explicit, |learnt| learnt.assertion_type);
     let audience = arguments
         .audience
         .clone()
-        .or(learnt)
+        .or(learnt.map(|learnt| learnt.audience))
         .unwrap_or_else(|| registered.issuer.clone());
     let current = &ring.current().jwk;
     let pem = app::store_of(&config).read_key(&current.kid)?;
@@ -59,7 +64,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
         ));
     }
     let (key, clock) = (Arc::new(key), Clock::system());
-    let assertion = app::assertion(&key, &registered.client_id, &audience, &clock);
+    let assertion = app::assertion(&key, &registered.client_id, &audience, typ, &clock);
     let assertion = block_on(assertion)?
         .map_err(|error| Failure::new(Exit::Failure, error, "free memory on this machine"))?;
     output::line(assertion.expose());

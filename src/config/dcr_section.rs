@@ -23,17 +23,20 @@ use super::parse::{self, append};
 use super::reader::Reader;
 use super::section::Section;
 use super::settings::{
-    ALLOW_BOOTSTRAP_FAILURE, AUTH_CLIENT_ID, BFF_ASSERTION_AUDIENCE, BFF_BASE_URL,
-    BFF_BOOTSTRAP_TIMEOUT, BFF_CLIENT_CRED_PATH, BOOTSTRAP_ADMIN_TOKEN, DCR_CLIENT_ID,
-    DCR_CLIENT_NAME, DCR_CLIENT_PROFILE, DCR_ENABLED, DCR_FORCE_REPLACE, DCR_GRANT_TYPES, DCR_IAT,
-    DCR_JWKS, DCR_JWKS_URI, DCR_REDIRECT_URIS, DCR_SIGNING_KEY, DCR_SOFTWARE_STATEMENT,
-    IDP_BASE_URL, MS_BFF_TOKEN_AUTH_METHOD, SETTINGS, SKIP_DCR_BOOTSTRAP,
+    ALLOW_BOOTSTRAP_FAILURE, AUTH_CLIENT_ID, BFF_ASSERTION_AUDIENCE, BFF_ASSERTION_TYPE,
+    BFF_BASE_URL, BFF_BOOTSTRAP_TIMEOUT, BFF_CLIENT_CRED_PATH, BFF_PROOF_INTERVAL,
+    BOOTSTRAP_ADMIN_TOKEN, DCR_CLIENT_ID, DCR_CLIENT_NAME, DCR_CLIENT_PROFILE, DCR_ENABLED,
+    DCR_FORCE_REPLACE, DCR_GRANT_TYPES, DCR_IAT, DCR_JWKS, DCR_JWKS_URI, DCR_REDIRECT_URIS,
+    DCR_SIGNING_KEY, DCR_SOFTWARE_STATEMENT, IDP_BASE_URL, MS_BFF_TOKEN_AUTH_METHOD, SETTINGS,
+    SKIP_DCR_BOOTSTRAP,
 };
-use crate::oauth::is_loopback;
+use crate::oauth::{AssertionType, is_loopback};
 use crate::secret::Secret;
 
 /// `client_name` if nothing else names the client.
 const DEFAULT_CLIENT_NAME: &str = "bff-server";
+
+const PROOF_INTERVALS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(30 * 24);
 
 const BOOTSTRAP_TIMEOUTS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 
@@ -81,6 +84,11 @@ pub struct DcrConfig {
     pub software_statement: Option<Secret>,
     /// `aud` of client assertions.
     pub assertion_audience: AssertionAudience,
+    /// `typ` of client assertions; found out if there is none.
+    pub assertion_type: Option<AssertionType>,
+    /// How often the key that signs is proven again, up to 30 days; zero means only at a start and
+    /// after a rejection.
+    pub proof_interval: Duration,
     /// Where the client's public data is written for the application.
     pub client_cred_path: Option<PathBuf>,
     /// How long transient failures are retried at start, up to 24 h; zero means one try.
@@ -138,6 +146,18 @@ impl Section for DcrConfig {
                 ("endpoint", AssertionAudience::Endpoint),
             ]),
         );
+        let assertion_type = reader.value(
+            BFF_ASSERTION_TYPE,
+            parse::choice(&[
+                ("auto", None),
+                (
+                    AssertionType::Explicit.value(),
+                    Some(AssertionType::Explicit),
+                ),
+                (AssertionType::Jwt.value(), Some(AssertionType::Jwt)),
+            ]),
+        );
+        let proof_interval = reader.value(BFF_PROOF_INTERVAL, parse::duration(PROOF_INTERVALS));
         let client_cred_path = reader.optional(BFF_CLIENT_CRED_PATH, parse::path);
         let bootstrap_timeout =
             reader.value(BFF_BOOTSTRAP_TIMEOUT, parse::duration(BOOTSTRAP_TIMEOUTS));
@@ -183,6 +203,8 @@ impl Section for DcrConfig {
             extra_metadata: extra_metadata?,
             software_statement: software_statement?,
             assertion_audience: assertion_audience?,
+            assertion_type: assertion_type?,
+            proof_interval: proof_interval?,
             client_cred_path: client_cred_path?,
             bootstrap_timeout: bootstrap_timeout?,
         })

@@ -30,10 +30,10 @@ pub(super) async fn livez() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
-/// 200 with an active published key and a usable registration, or with registration off.
+/// 200 with a registered client whose key the IdP accepts, or with registration off.
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
     let (_, registration) = registration(&app);
-    let (status, word) = if app.condition.is_ready() {
+    let (status, word) = if app.is_ready() {
         (StatusCode::OK, "ok")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")

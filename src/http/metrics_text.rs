@@ -17,7 +17,7 @@ pub(super) async fn metrics(
     State(app): State<Arc<App>>,
     State(rotator): State<Arc<Rotator>>,
 ) -> Response {
-    metrics.ready.set(i64::from(app.condition.is_ready()));
+    metrics.ready.set(i64::from(app.is_ready()));
     let rotation = rotator.report();
     metrics
         .rotating

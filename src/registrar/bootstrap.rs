@@ -10,6 +10,7 @@ use super::endpoints_error::EndpointsError;
 use super::managed_client::ManagedClient;
 use super::plan_report::PlanReport;
 use super::proof_error::ProofError;
+use super::proof_memory::ProofMemory;
 use super::session::Session;
 use crate::app::{App, Backoff, Bootstrap};
 use crate::config::{DcrConfig, IdpConfig};
@@ -27,6 +28,7 @@ pub struct Registrar {
     http: HttpClient,
     /// One change of the registration at a time: two bootstraps would spend two tokens.
     pub(super) turn: Mutex<()>,
+    pub(super) memory: ProofMemory,
 }
 
 impl Registrar {
@@ -47,6 +49,7 @@ impl Registrar {
             idp,
             http,
             turn: Mutex::new(()),
+            memory: ProofMemory::default(),
         }
     }
 
@@ -95,6 +98,15 @@ impl Registrar {
         }
     }
 
+    /// The client at the IdP whose endpoints are known, for one piece of work.
+    pub(super) fn session<'a>(&'a self, endpoints: &'a Endpoints) -> Session<'a> {
+        Session {
+            client: self.client(),
+            endpoints,
+            memory: &self.memory,
+        }
+    }
+
     /// The endpoints of the last metadata, else of what the IdP serves now.
     pub(super) async fn known_endpoints(&self) -> Result<Endpoints, EndpointsError> {
         let state = self.app.ledger.state();
@@ -118,17 +130,13 @@ impl Registrar {
             .condition
             .set_bootstrap(Bootstrap::Starting { step });
         let endpoints = self.find_endpoints(backoff).await?;
-        let session = Session {
-            client: self.client(),
-            endpoints: &endpoints,
-        };
+        let session = self.session(&endpoints);
         self.withdraw_algorithm().await?;
         session.conclude_interrupted().await?;
         session.client.confirm_update().await?;
         let fresh = self.settle(&session, backoff).await?;
         session.step("proving that the IdP accepts the key");
-        let proof = session.prove(fresh, backoff).await?;
-        session.remember(&proof).await?;
+        session.prove(fresh, backoff).await?;
         session.delete_orphans(true).await?;
         self.app.show_locally().await;
         Ok(())

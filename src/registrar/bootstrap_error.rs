@@ -82,6 +82,7 @@ impl BootstrapError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Endpoints(error) => error.retry_after(),
+            Self::Proof(ProofError::Unproven(proof)) => proof.retry_after,
             _ => None,
         }
     }

@@ -1,13 +1,15 @@
 //! What a rotation needs of the registration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::bootstrap::Registrar;
 use super::bootstrap_error::BootstrapError;
+use super::presented::Care;
 use super::proof_error::ProofError;
-use super::session::Session;
-use crate::jose::SigningKey;
-use crate::registration::{Proof, Registered};
+use crate::jose::{Kid, SigningKey};
+use crate::registration::{AuthenticationOutcome, Proof, Registered};
+use crate::state::KnownIdp;
 
 impl Registrar {
     /// Authenticates once with `key`, as the client we are.
@@ -15,15 +17,38 @@ impl Registrar {
     /// # Errors
     ///
     /// [`BootstrapError`] if there is no client, or its IdP cannot be found.
-    pub async fn try_key(&self, key: &Arc<SigningKey>) -> Result<Proof, BootstrapError> {
+    pub async fn try_key(
+        &self,
+        key: &Arc<SigningKey>,
+        care: Care,
+    ) -> Result<Proof, BootstrapError> {
         let state = self.app.ledger.state();
         let client = state.registration().ok_or(ProofError::NoClient)?;
         let endpoints = self.known_endpoints().await?;
-        let session = Session {
-            client: self.client(),
-            endpoints: &endpoints,
-        };
-        session.prove_key(key, client).await
+        self.session(&endpoints).prove_key(key, client, care).await
+    }
+
+    /// How long the first proof of a key has to wait: the unknown key of a control can keep the
+    /// IdP from fetching the JWK Set again for some seconds.
+    pub fn first_proof_in(&self, kid: &Kid) -> Duration {
+        self.memory.quiet_left(kid)
+    }
+
+    /// Has a key that signs already proven as soon as that is possible.
+    pub fn prove_soon(&self, kid: &Kid) {
+        self.memory.prove_soon(kid);
+    }
+
+    /// Whether a proof of this outcome is all that can be had: where a key was proven once, only an
+    /// acceptance counts.
+    pub fn suffices(&self, outcome: AuthenticationOutcome) -> bool {
+        let state = self.app.ledger.state();
+        let known = state.idp(&self.client().idp.issuer);
+        match outcome {
+            AuthenticationOutcome::Accepted => true,
+            AuthenticationOutcome::Inconclusive => !known.is_some_and(KnownIdp::is_provable),
+            AuthenticationOutcome::Rejected | AuthenticationOutcome::Unknown => false,
+        }
     }
 
     /// Sends the IdP what it should have according to the state (the keys where they are registered

@@ -2,49 +2,22 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
-use url::Url;
-
 use super::bootstrap_error::BootstrapError;
+use super::presented::{Care, Trial};
 use super::proof_error::ProofError;
 use super::session::Session;
-use crate::app::{Backoff, assertion, chain};
+use crate::app::{Backoff, chain};
 use crate::config::{AssertionAudience, JwksMode};
 use crate::idp::TokenClient;
-use crate::jose::{SignError, SigningKey};
+use crate::jose::SigningKey;
 use crate::metrics::Outcome;
-use crate::registration::{
-    AuthenticationOutcome, Blocked, ManagementOutcome, Proof, Registered, token_answer_text,
-};
-use crate::secret::Secret;
-use crate::state::State;
-use crate::transport::{Answer, Method, SendError};
+use crate::oauth::AssertionType;
+use crate::registration::{AuthenticationOutcome, Blocked, ManagementOutcome, Proof, Registered};
+use crate::state::{KnownIdp, Presentation, State};
+use crate::transport::Method;
 
 /// Rejections in a row after which a key that was accepted before counts as rejected.
 const REJECTIONS: u32 = 3;
-
-/// Largest difference between the clocks that is not mentioned.
-const SKEW: SignedDuration = SignedDuration::from_secs(5);
-
-/// The made-up authorization code. A server that rejects it has accepted the client, and nothing is
-/// left behind.
-const CODE: &str = "bff-proof";
-
-/// What one audience has come to.
-struct Tried {
-    outcome: AuthenticationOutcome,
-    /// What the IdP answered, in words.
-    said: Option<String>,
-    clocks_differ: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum NoAnswer {
-    #[error(transparent)]
-    Send(#[from] SendError),
-    #[error(transparent)]
-    Sign(#[from] SignError),
-}
 
 impl Session<'_> {
     /// Authenticates until the IdP has accepted or refused the key that signs.
@@ -70,11 +43,14 @@ impl Session<'_> {
                     );
                     return Ok(proof);
                 }
+                AuthenticationOutcome::Inconclusive if self.is_provable() => {
+                    ProofError::Unproven(Box::new(proof))
+                }
                 AuthenticationOutcome::Inconclusive => {
                     tracing::warn!(
                         key.kid = %proof.kid,
-                        "This IdP does not let a client prove its key: it answers a wrong \
-                         signature like a right one ({})",
+                        "This IdP does not let a client prove its key: it answers a wrong key \
+                         like a right one ({})",
                         proof.said.as_deref().unwrap_or_default()
                     );
                     return Ok(proof);
@@ -97,7 +73,7 @@ impl Session<'_> {
             if last {
                 return Err(self.explain(client, error).await?);
             }
-            if !backoff.try_again(&error.chain(), None).await {
+            if !backoff.try_again(&error.chain(), error.retry_after()).await {
                 return Err(error);
             }
         }
@@ -123,149 +99,182 @@ impl Session<'_> {
         Ok(true)
     }
 
-    /// Authenticates as our client with `key`, counts the outcome and shows it in the status.
+    /// Authenticates as our client with `key`, counts the outcome, and remembers what it says.
     pub(super) async fn prove_key(
         &self,
         key: &Arc<SigningKey>,
         client: &Registered,
+        care: Care,
     ) -> Result<Proof, BootstrapError> {
-        let proof = self.authenticate(key, &client.client_id).await?;
+        let proof = self.authenticate(key, &client.client_id, care).await?;
         let outcome = Outcome {
             outcome: proof.outcome.word(),
         };
-        self.app().metrics.proofs.get_or_create(&outcome).inc();
-        self.app().condition.set_proof(proof.clone());
+        let app = self.app();
+        app.metrics.proofs.get_or_create(&outcome).inc();
+        app.condition.set_proof(proof.clone());
+        self.learn(client, &proof).await;
+        if app
+            .signer
+            .current()
+            .is_ok_and(|current| current.kid() == key.kid())
+        {
+            let interval = self.client.dcr().proof_interval;
+            self.memory.note(proof.outcome, interval);
+        }
         Ok(proof)
     }
 
-    /// Authenticates as `client_id` with `key`, with each audience in turn until one is accepted.
-    /// Every request has an assertion of its own, and a connection of its own.
+    /// Keeps what a proof has shown. A verdict that cannot be stored counts all the same.
+    async fn learn(&self, client: &Registered, proof: &Proof) {
+        let app = self.app();
+        let (issuer, client_id) = (client.issuer.as_str(), client.client_id.as_str());
+        let endpoint = KnownIdp::TOKEN_ENDPOINT;
+        if proof.outcome == AuthenticationOutcome::Unknown {
+            return;
+        }
+        let state = app.ledger.state();
+        let known = state.idp(issuer);
+        if !known.is_some_and(|known| known.has_learnt(endpoint, client_id, proof)) {
+            let learn = |state: &mut State| state.learn_proof(issuer, endpoint, client_id, proof);
+            if let Err(error) = app.ledger.record(learn).await {
+                tracing::warn!(
+                    key.kid = %proof.kid,
+                    "What the proof has shown cannot be stored: {}; hint: {}",
+                    chain(&error),
+                    error.hint()
+                );
+                app.condition
+                    .keep_verdict(client_id, &proof.kid, proof.outcome);
+                return;
+            }
+        }
+        app.condition.drop_verdict(&proof.kid);
+    }
+
+    /// Authenticates as `client_id` with `key`, with each kind of assertion in turn until one is
+    /// accepted.
     pub(super) async fn authenticate(
         &self,
         key: &Arc<SigningKey>,
         client_id: &str,
+        care: Care,
     ) -> Result<Proof, BootstrapError> {
-        let token_endpoint = self.endpoints.token.url()?;
-        let mut proof = Proof {
-            at: self.app().clock.now(),
-            kid: key.kid().clone(),
-            outcome: AuthenticationOutcome::Unknown,
-            audience: None,
-            said: None,
-            clocks_differ: false,
-        };
-        for audience in self.audiences() {
-            let tried = self.try_audience(key, client_id, &token_endpoint, &audience);
-            let tried = tried.await.unwrap_or_else(|error| Tried {
-                outcome: AuthenticationOutcome::Unknown,
-                said: Some(chain(&error)),
-                clocks_differ: false,
-            });
-            proof.clocks_differ |= tried.clocks_differ;
-            // The text of the first rejection says more than that of the others.
-            if proof.said.is_none() || tried.outcome != AuthenticationOutcome::Rejected {
-                proof.said = tried.said;
+        let mut proof = Proof::new(key.kid().clone(), self.app().clock.now());
+        let endpoint = self.endpoints.token.url()?;
+        if let Some(left) = self.memory.has_to_wait() {
+            let seconds = left.as_secs().saturating_add(1);
+            proof.said = Some(format!(
+                "it has asked not to be called for another {seconds} s"
+            ));
+            proof.retry_after = Some(left);
+            return Ok(proof);
+        }
+        let token = TokenClient::new(self.client.http.clone(), endpoint);
+        let (presentations, learnt) = self.presentations();
+        let current = self.app().signer.current();
+        let signs = current.is_ok_and(|current| current.kid() == key.kid());
+        let mut outcomes = Vec::new();
+        for (tried, presentation) in presentations.iter().enumerate() {
+            // What was accepted before is tried alone, and so is one of all after a few rounds. The
+            // rejection of a key that does not sign yet is no reason to try others.
+            if tried == 1 && (learnt && !signs || !self.memory.tries_all(learnt)) {
+                break;
             }
-            proof.audience = Some(audience);
-            proof.outcome = tried.outcome;
-            if tried.outcome != AuthenticationOutcome::Rejected {
+            let trial = Trial {
+                session: *self,
+                token: &token,
+                key,
+                client_id,
+                presentation,
+                care,
+                alternative: learnt && tried > 0,
+            };
+            let presented = trial.run().await;
+            proof.clocks_differ |= presented.clocks_differ;
+            // The text of the first rejection says more than that of the others.
+            if proof.said.is_none() || presented.outcome != AuthenticationOutcome::Rejected {
+                proof.said = Some(presented.said);
+            }
+            proof.audience = Some(presentation.audience.clone());
+            proof.assertion_type = Some(presentation.assertion_type);
+            outcomes.push(presented.outcome);
+            let settled = match presented.outcome {
+                AuthenticationOutcome::Accepted => true,
+                // What was accepted before is not refused, so nothing else is tried.
+                AuthenticationOutcome::Unknown => learnt && tried == 0,
+                AuthenticationOutcome::Rejected | AuthenticationOutcome::Inconclusive => false,
+            };
+            if presented.stops || settled {
                 break;
             }
         }
+        proof.outcome = together(&outcomes);
+        proof.retry_after = self.memory.has_to_wait();
         if proof.outcome == AuthenticationOutcome::Accepted {
             proof.said = None;
         }
         Ok(proof)
     }
 
-    async fn try_audience(
-        &self,
-        key: &Arc<SigningKey>,
-        client_id: &str,
-        token_endpoint: &Url,
-        audience: &str,
-    ) -> Result<Tried, NoAnswer> {
-        let redirect_uri = self.client.dcr().redirect_uris.first();
-        let clock = &self.app().clock;
-        let token = TokenClient::new(self.client.http.clone(), token_endpoint.clone());
-        let redeem = async |wrong: bool| -> Result<Answer, NoAnswer> {
-            let mut assertion = assertion(key, client_id, audience, clock).await?;
-            if wrong {
-                assertion = with_wrong_signature(&assertion);
-            }
-            let redirect_uri = redirect_uri.map(String::as_str);
-            let answer = token.redeem(CODE, redirect_uri, client_id, &assertion);
-            Ok(answer.await?)
-        };
-        let answer = redeem(false).await?;
-        let mut said = token_answer_text(answer.status, answer.bytes());
-        let decided = AuthenticationOutcome::of(answer.status, answer.bytes());
-        let outcome = if let Some(outcome) = decided {
-            outcome
-        } else {
-            let control = redeem(true).await?;
-            let text = token_answer_text(control.status, control.bytes());
-            let outcome = AuthenticationOutcome::of(control.status, control.bytes());
-            let compared = AuthenticationOutcome::compared(outcome, text == said);
-            if compared == AuthenticationOutcome::Unknown {
-                said = text;
-            }
-            compared
-        };
-        let skew = (outcome == AuthenticationOutcome::Rejected)
-            .then(|| self.skew(&answer))
-            .flatten();
-        if let Some(skew) = &skew {
-            said = format!("{said}; {skew}");
-        }
-        Ok(Tried {
-            outcome,
-            said: (outcome != AuthenticationOutcome::Accepted).then_some(said),
-            clocks_differ: skew.is_some(),
-        })
-    }
-
-    /// Values for `aud`, in the order in which they are tried: what was learnt first.
-    fn audiences(&self) -> Vec<String> {
-        let issuer = self.client.idp.issuer.clone();
-        let endpoint = self.endpoints.token.as_spelt().to_owned();
-        match self.client.dcr().assertion_audience {
-            AssertionAudience::Issuer => vec![issuer],
-            AssertionAudience::Endpoint => vec![endpoint],
-            AssertionAudience::Auto => {
-                let state = self.app().ledger.state();
-                let known = state.idp(&issuer);
-                let learnt = known.and_then(|known| known.audience.clone());
-                let mut audiences: Vec<String> = learnt.into_iter().collect();
-                for audience in [issuer, endpoint] {
-                    if !audiences.contains(&audience) {
-                        audiences.push(audience);
-                    }
-                }
-                audiences
-            }
-        }
-    }
-
-    /// Remembers which audience was accepted, so that the next assertion is right at once.
-    pub(super) async fn remember(&self, proof: &Proof) -> Result<(), BootstrapError> {
-        let (AuthenticationOutcome::Accepted, Some(value)) = (proof.outcome, &proof.audience)
-        else {
-            return Ok(());
-        };
+    /// The kinds of assertion in the order in which they are tried (RFC 10070 §4 first), and
+    /// whether the first of them was accepted before.
+    fn presentations(&self) -> (Vec<Presentation>, bool) {
+        let dcr = self.client.dcr();
         let issuer = self.client.idp.issuer.as_str();
-        let state = self.app().ledger.state();
-        let known = state.idp(issuer).and_then(|known| known.audience.as_ref());
-        if known != Some(value) {
-            let learn = |state: &mut State| state.learn_audience(issuer, value);
-            self.app().ledger.record(learn).await?;
+        let endpoint = self.endpoints.token.as_spelt();
+        let fits = |presentation: &Presentation| {
+            let audience = match dcr.assertion_audience {
+                AssertionAudience::Auto => true,
+                AssertionAudience::Issuer => presentation.audience == issuer,
+                AssertionAudience::Endpoint => presentation.audience == endpoint,
+            };
+            audience
+                && dcr
+                    .assertion_type
+                    .is_none_or(|typ| presentation.assertion_type == typ)
+        };
+        let mut all: Vec<Presentation> = Vec::new();
+        for (assertion_type, audience) in [
+            (AssertionType::Explicit, issuer),
+            (AssertionType::Jwt, issuer),
+            (AssertionType::Jwt, endpoint),
+            (AssertionType::Explicit, endpoint),
+        ] {
+            let presentation = Presentation {
+                audience: audience.to_owned(),
+                assertion_type,
+            };
+            if fits(&presentation) && !all.contains(&presentation) {
+                all.push(presentation);
+            }
         }
-        Ok(())
+        let state = self.app().ledger.state();
+        let known = state.idp(issuer);
+        let learnt = known.and_then(|known| known.presentation(KnownIdp::TOKEN_ENDPOINT));
+        if let Some(learnt) = learnt.filter(fits) {
+            all.retain(|presentation| *presentation != learnt);
+            all.insert(0, learnt);
+            return (all, true);
+        }
+        if self.memory.tries_one() && !all.is_empty() {
+            let first = self.memory.next_round() % all.len();
+            all.rotate_left(first);
+        }
+        (all, false)
+    }
+
+    /// Whether the IdP was seen to tell a right key from a wrong one.
+    fn is_provable(&self) -> bool {
+        let state = self.app().ledger.state();
+        state
+            .idp(&self.client.idp.issuer)
+            .is_some_and(KnownIdp::is_provable)
     }
 
     async fn prove_current(&self, client: &Registered) -> Result<Proof, BootstrapError> {
         let key = self.app().signer.current().map_err(ProofError::from)?;
-        self.prove_key(&key, client).await
+        self.prove_key(&key, client, Care::default()).await
     }
 
     /// A rejected client whose registration cannot be read either is gone. If it can be read, the
@@ -310,30 +319,14 @@ impl Session<'_> {
             Err(_) => false,
         }
     }
-
-    /// A clock that is off explains a rejection better than any error code.
-    fn skew(&self, answer: &Answer) -> Option<String> {
-        let skew = answer.date?.duration_since(self.app().clock.now());
-        if skew.abs() <= SKEW {
-            return None;
-        }
-        let direction = if skew.is_positive() {
-            "ahead of"
-        } else {
-            "behind"
-        };
-        Some(format!(
-            "the IdP's clock is {} s {direction} ours: check both clocks",
-            skew.abs().as_secs()
-        ))
-    }
 }
 
-/// The same assertion with a wrong signature.
-fn with_wrong_signature(assertion: &Secret) -> Secret {
-    let mut parts: Vec<String> = assertion.expose().split('.').map(str::to_owned).collect();
-    if let Some(signature) = parts.last_mut() {
-        *signature = "A".repeat(signature.len());
-    }
-    Secret::new(parts.join("."))
+/// What all kinds of assertion have come to. One that the IdP refuses shows that it tells them
+/// apart; one that it has not answered may be the right one.
+fn together(outcomes: &[AuthenticationOutcome]) -> AuthenticationOutcome {
+    use AuthenticationOutcome::{Accepted, Inconclusive, Rejected, Unknown};
+    [Accepted, Unknown, Rejected, Inconclusive]
+        .into_iter()
+        .find(|outcome| outcomes.contains(outcome))
+        .unwrap_or(Unknown)
 }

@@ -79,7 +79,7 @@ impl ProofError {
             Self::Rejected { .. } => {
                 "the private key, the published JWK Set and the registered authentication method \
                  must match: look in the IdP's log for the client assertion; \
-                 BFF_ASSERTION_AUDIENCE and BFF_SIGNING_ALG change it"
+                 BFF_ASSERTION_AUDIENCE, BFF_ASSERTION_TYPE and BFF_SIGNING_ALG change it"
             }
             Self::Unproven(_) => "check the IdP's health and OIDC_TOKEN_URL, then start again",
         }

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 
 use super::bootstrap_error::BootstrapError;
+use super::presented::Care;
 use super::proof_error::ProofError;
 use super::registration_error::RegistrationError;
 use super::session::Session;
@@ -236,7 +237,7 @@ impl Session<'_> {
         };
         self.step("looking for the client of an unfinished registration");
         let key = self.app().signer.current().map_err(ProofError::from)?;
-        let proof = self.authenticate(&key, client_id).await?;
+        let proof = self.authenticate(&key, client_id, Care::default()).await?;
         if proof.outcome != AuthenticationOutcome::Accepted {
             return Ok(false);
         }

@@ -1,6 +1,7 @@
 //! Replaces the stored client by a new one, and deletes clients that are no longer used.
 
 use super::bootstrap_error::BootstrapError;
+use super::presented::Care;
 use super::proof_error::ProofError;
 use super::registration_error::RegistrationError;
 use super::session::Session;
@@ -140,7 +141,7 @@ impl Session<'_> {
     async fn is_rejected(&self, client_id: &str) -> bool {
         let proof = async {
             let key = self.app().signer.current().map_err(ProofError::from)?;
-            self.authenticate(&key, client_id).await
+            self.authenticate(&key, client_id, Care::default()).await
         };
         matches!(proof.await, Ok(proof) if proof.outcome == AuthenticationOutcome::Rejected)
     }

@@ -2,15 +2,17 @@
 
 use super::endpoints::Endpoints;
 use super::managed_client::ManagedClient;
+use super::proof_memory::ProofMemory;
 use crate::app::{App, Bootstrap};
 use crate::metrics::Outcome;
 
-/// The client, and the endpoints of its IdP. `proof.rs`, `register.rs` and `replace.rs` have the
+/// The client, and the endpoints of its IdP. `proof.rs`, `presented.rs`, `register.rs` and `replace.rs` have the
 /// requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Session<'a> {
     pub(super) client: ManagedClient<'a>,
     pub(super) endpoints: &'a Endpoints,
+    pub(super) memory: &'a ProofMemory,
 }
 
 impl<'a> Session<'a> {

@@ -91,6 +91,10 @@ impl Machine {
                 chain(&error)
             );
         }
+        // Many IdPs drop their copy of the set only when they meet a key that is not in it.
+        if let Some(registrar) = &self.registrar {
+            registrar.prove_soon(&kid);
+        }
         let mut report = self.report(&live.seen());
         report.kid = Some(kid);
         report.note = Some(format!(

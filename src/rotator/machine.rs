@@ -103,7 +103,7 @@ impl Machine {
             waiting_for: Some(match earliest {
                 None => WaitingFor::Publication,
                 Some(earliest) if now < earliest => WaitingFor::Time,
-                Some(_) if registers && !self.app.condition.is_ready() => WaitingFor::Registration,
+                Some(_) if registers && !self.app.can_prove() => WaitingFor::Registration,
                 Some(_) => WaitingFor::Proof,
             }),
             rejections: seen.rejections,

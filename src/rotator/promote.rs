@@ -9,7 +9,7 @@ use super::machine::{IDLE, Machine, RETRY};
 use crate::app::chain;
 use crate::jose::Kid;
 use crate::keyring::{Prepublished, Ring, TooSoon};
-use crate::registrar::Registrar;
+use crate::registrar::{Care, Registrar};
 use crate::registration::AuthenticationOutcome;
 use crate::state::State;
 
@@ -49,13 +49,19 @@ impl Machine {
         }
         match ring.promote(self.app.clock.now(), &self.policy) {
             Err(TooSoon { remaining }) => return remaining.min(IDLE),
-            Ok(_) if self.registrar.is_some() && !self.app.condition.is_ready() => return WAITING,
+            Ok(_) if self.registrar.is_some() && !self.app.can_prove() => return WAITING,
             Ok(_) => {}
         }
         if let Some(not_before) = live.not_before
             && Instant::now() < not_before
         {
             return not_before - Instant::now();
+        }
+        if let Some(registrar) = &self.registrar {
+            let quiet = registrar.first_proof_in(next);
+            if !quiet.is_zero() {
+                return quiet;
+            }
         }
         match self.prove(ring).await {
             Ok(()) => self.promote(next, live).await,
@@ -87,7 +93,12 @@ impl Machine {
         };
         let next = &ring.next().jwk;
         let spread = ring.has_spread(self.app.clock.now(), &self.policy);
-        let first = self.accepted_repeatedly(registrar, &next.kid, spread).await;
+        let ordered = ring.is_hurried();
+        let accepted = async |spread| {
+            self.accepted_repeatedly(registrar, &next.kid, spread, ordered)
+                .await
+        };
+        let first = accepted(spread).await;
         let changes_algorithm = next.alg != ring.current().jwk.alg;
         let rejected = matches!(first, Err(NotProven { rejected: true, .. }));
         if !changes_algorithm || !rejected {
@@ -105,7 +116,7 @@ impl Machine {
         }
         // The IdP refuses the key that signs until this is over, so it is kept short.
         let proven = if registrar.reconcile().await {
-            self.accepted_repeatedly(registrar, &next.kid, true).await
+            accepted(true).await
         } else {
             first
         };
@@ -119,12 +130,14 @@ impl Machine {
         proven
     }
 
-    /// `spread` says whether no copy of the set without the key is left.
+    /// `spread` says whether no copy of the set without the key is left, `ordered` whether an
+    /// operator waits.
     async fn accepted_repeatedly(
         &self,
         registrar: &Registrar,
         kid: &Kid,
         spread: bool,
+        ordered: bool,
     ) -> Result<(), NotProven> {
         let nothing_learnt = |said: String| NotProven {
             rejected: false,
@@ -139,20 +152,31 @@ impl Machine {
         } else {
             HURRIED_ACCEPTANCES
         };
-        for _ in 0..acceptances {
+        for proofs in 0..acceptances {
+            // The controls are sent anew in each rotation, before the last acceptance that counts.
+            let care = Care {
+                anew: proofs + 1 == ACCEPTANCES,
+                ordered,
+            };
             let proof = registrar
-                .try_key(&key)
+                .try_key(&key, care)
                 .await
                 .map_err(|error| nothing_learnt(error.chain()))?;
             let said = proof.said.unwrap_or_default();
             match proof.outcome {
                 AuthenticationOutcome::Accepted => {}
                 // Only time can tell here.
+                AuthenticationOutcome::Inconclusive if !registrar.suffices(proof.outcome) => {
+                    return Err(nothing_learnt(format!(
+                        "the IdP answers a wrong key as it does a right one, {said}, though it \
+                         told them apart before"
+                    )));
+                }
                 AuthenticationOutcome::Inconclusive if spread => return Ok(()),
                 AuthenticationOutcome::Inconclusive => {
                     return Err(nothing_learnt(format!(
-                        "the IdP answers a wrong signature as it does a right one, {said}, so the \
-                         key is published for its full time first"
+                        "the IdP answers a wrong key as it does a right one, {said}, so the key \
+                         is published for its full time first"
                     )));
                 }
                 AuthenticationOutcome::Unknown => return Err(nothing_learnt(said)),

@@ -12,6 +12,7 @@ use super::rotate_error::RotateError;
 use crate::app::{blocking, chain};
 use crate::jose::Kid;
 use crate::keyring::{Ring, Steady};
+use crate::registrar::Care;
 use crate::registration::AuthenticationOutcome;
 use crate::state::State;
 
@@ -149,7 +150,7 @@ impl Machine {
             return true;
         };
         for _ in 0..REJECTIONS {
-            match registrar.try_key(&key).await {
+            match registrar.try_key(&key, Care::default()).await {
                 Ok(proof) if proof.outcome == AuthenticationOutcome::Rejected => {}
                 _ => return false,
             }

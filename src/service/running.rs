@@ -69,6 +69,11 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServiceError
     let task = Arc::clone(&rotator);
     app.supervision
         .spawn("rotator", move || Arc::clone(&task).run());
+    if let Some(registrar) = &registrar {
+        let task = Arc::clone(registrar);
+        app.supervision
+            .spawn("proof", move || Arc::clone(&task).keep_proven());
+    }
     let state = app.ledger.state();
     let kid = state.ring().map(|ring| ring.current().jwk.kid.as_str());
     tracing::info!(

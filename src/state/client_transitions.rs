@@ -4,10 +4,11 @@ use jiff::Timestamp;
 
 use super::document::{Gone, State};
 use super::journal::Event;
-use super::known_idp::KnownIdp;
+use super::known_idp::{KnownIdp, Presentation};
 use crate::oauth::{ClientInformation, ClientMetadata, Management, ServerMetadata};
 use crate::registration::{
-    Attempt, MintedIat, Orphan, RawAnswer, Registered, TokenFingerprint, Unmanageable,
+    Attempt, Controls, MintedIat, Orphan, Proof, RawAnswer, Registered, TokenAnswer,
+    TokenFingerprint, Unmanageable,
 };
 use crate::secret::Secret;
 
@@ -390,9 +391,31 @@ impl State {
         self.known_idp(issuer).metadata = Some(metadata);
     }
 
-    /// Remembers which `aud` the IdP with this issuer accepts.
-    pub fn learn_audience(&mut self, issuer: &str, audience: &str) {
-        self.known_idp(issuer).audience = Some(audience.to_owned());
+    /// Remembers what came of a proof of `client_id` at one endpoint of the IdP with this issuer.
+    pub fn learn_proof(&mut self, issuer: &str, endpoint: &str, client_id: &str, proof: &Proof) {
+        self.known_idp(issuer).learn(endpoint, client_id, proof);
+        self.forget_verdicts();
+    }
+
+    /// Remembers what the IdP with this issuer answers to controls that were sent `now`, and the
+    /// answer to a proof that was judged beside them.
+    pub fn learn_controls(
+        &mut self,
+        issuer: &str,
+        presentation: &Presentation,
+        answers: &Controls,
+        judged: &TokenAnswer,
+        now: Timestamp,
+    ) {
+        let known = self.known_idp(issuer);
+        known.learn_controls(presentation, answers.clone(), judged, now);
+    }
+
+    /// Forgets the verdicts on keys that are in the JWK Set no more.
+    pub(super) fn forget_verdicts(&mut self) {
+        if let (Some(known), Some(ring)) = (&mut self.idp, &self.ring) {
+            known.forget_keys(|kid| ring.keys().any(|(key, _)| key.jwk.kid == *kid));
+        }
     }
 
     fn known_idp(&mut self, issuer: &str) -> &mut KnownIdp {

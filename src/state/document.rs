@@ -11,7 +11,9 @@ use super::known_idp::KnownIdp;
 use super::projections::Projections;
 use crate::jose::{Algorithm, Kid};
 use crate::keyring::KeyRing;
-use crate::registration::{Attempt, MintedIat, Orphan, Registered, Stored, TokenFingerprint};
+use crate::registration::{
+    Attempt, AuthenticationOutcome, MintedIat, Orphan, Registered, Stored, TokenFingerprint,
+};
 
 /// All that must survive a restart, except the private keys.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -177,6 +179,13 @@ impl State {
     /// What was learnt of the IdP with this issuer.
     pub fn idp(&self, issuer: &str) -> Option<&KnownIdp> {
         self.idp.as_ref().filter(|known| known.issuer == issuer)
+    }
+
+    /// The last conclusive verdict on the key that signs, for the client that we are.
+    pub fn verdict(&self) -> Option<AuthenticationOutcome> {
+        let (client, ring) = (self.registration.as_ref()?, self.ring.as_ref()?);
+        let known = self.idp(&client.issuer)?;
+        known.verdict(&client.client_id, &ring.current().jwk.kid)
     }
 
     /// What the IdP should have, and what it was last confirmed to have.

@@ -221,6 +221,7 @@ impl State {
         let detail = format!("all keys revoked; key `{}` signs in their place", jwk.kid);
         self.ring = Some(ring.revoke_all(jwk, now).into());
         self.intended_key = None;
+        self.forget_verdicts();
         self.journal.add(now, Event::KeysRevoked, None, detail);
         self.project(now);
         Ok(gone)

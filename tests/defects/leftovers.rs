@@ -17,8 +17,10 @@ async fn a_start_that_cannot_find_the_idp_does_not_register_what_a_killed_rotati
     let old = killed_before_the_update(&scene).await;
     // The time of the next key has come.
     scene.wall.set_ahead(11 * MINUTE);
-    let (on, status) = (Endpoint::Discovery, 503);
-    scene.idp.faults().set(Fault::Status { on, status });
+    // With the endpoints of the last start the rotation could go on.
+    for on in [Endpoint::Discovery, Endpoint::Token] {
+        scene.idp.faults().set(Fault::Status { on, status: 503 });
+    }
 
     let running = scene
         .start(&[

@@ -14,7 +14,7 @@ use bff::rotator::Rotator;
 use bff::service::{Running, start};
 use bff::state::State;
 use bff::store::{FileStore, Store};
-use dev_idp::{DevIdp, Endpoint, Exchange, JwksCachePolicy};
+use dev_idp::{Builder, DevIdp, Endpoint, Exchange, JwksCachePolicy};
 use serde_json::Value;
 use tokio::time::{pause, resume};
 
@@ -38,14 +38,13 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn new() -> Self {
+        Self::with(DevIdp::builder().jwks_cache(JwksCachePolicy::NoCache)).await
+    }
+
+    pub(crate) async fn with(idp: Builder) -> Self {
         let wall = Wall::new();
         let of_idp = wall.clone();
-        let idp = DevIdp::builder()
-            .jwks_cache(JwksCachePolicy::NoCache)
-            .clock(move || of_idp.now())
-            .start()
-            .await
-            .unwrap();
+        let idp = idp.clock(move || of_idp.now()).start().await.unwrap();
         Self {
             wall,
             idp: Arc::new(idp),

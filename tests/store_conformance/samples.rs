@@ -1,8 +1,8 @@
 //! States to commit, and what can be seen of them.
 
 use bff::jose::{Algorithm, Kid, SigningKey};
-use bff::oauth::{ClientMetadata, Management};
-use bff::registration::Registered;
+use bff::oauth::{AssertionType, ClientMetadata, Management};
+use bff::registration::{AuthenticationOutcome, Proof, Registered};
 use bff::secret::Secret;
 use bff::state::{Adoption, Rev, State};
 use jiff::Timestamp;
@@ -31,7 +31,13 @@ pub(crate) fn state(metadata: &Value) -> State {
     state.adopt(client, None, Adoption::Registered, now);
     state.mint(Secret::new("iat-secret"), now);
     state.intend_key(&kid("next/key"), Algorithm::PS256, now);
-    state.learn_audience("https://idp.example", "https://idp.example/token");
+    let proof = Proof {
+        outcome: AuthenticationOutcome::Accepted,
+        audience: Some("https://idp.example/token".to_owned()),
+        assertion_type: Some(AssertionType::Jwt),
+        ..Proof::new(key.kid().clone(), now)
+    };
+    state.learn_proof("https://idp.example", "token_endpoint", "c1", &proof);
     state
 }
 

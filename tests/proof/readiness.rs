@@ -1,0 +1,85 @@
+//! Ready is who is registered with a key that was accepted when it was last asked.
+
+use bff::registration::AuthenticationOutcome::{Accepted, Rejected};
+use bff::rotator::{Mode, Order};
+use dev_idp::{Endpoint, Fault};
+
+use crate::scene::{KeysOnly, MINUTE, Scene, current, pass};
+use crate::servers::verdict;
+use crate::support::volume::Volume;
+use crate::wall::Wall;
+
+#[tokio::test]
+async fn an_idp_that_is_down_changes_nothing_and_neither_does_a_restart() {
+    let scene = Scene::new().await;
+    let running = scene.serve(&[]).await;
+    let on = Endpoint::Any;
+    scene.idp.faults().set(Fault::DropBefore { on });
+
+    pass(MINUTE * 60 * 13).await;
+
+    assert!(running.app.is_ready());
+    assert!(running.stop(std::future::pending()).await);
+    let running = scene.start(&[("BFF_BOOTSTRAP_TIMEOUT", "0")]).await;
+    assert!(running.app.is_ready(), "before anybody was asked");
+    assert!(running.bootstrap().await.is_err());
+    assert!(running.app.is_ready());
+    assert_eq!(verdict(&running), Some(Accepted));
+    assert!(running.stop(std::future::pending()).await);
+}
+
+#[tokio::test]
+async fn a_rejection_is_noticed_kept_over_a_restart_and_withdrawn_by_an_acceptance() {
+    let scene = Scene::new().await;
+    let running = scene.serve(&[]).await;
+    let kid = current(&running.app).to_string();
+    scene.idp.faults().set(Fault::RefuseKey { kid });
+
+    pass(MINUTE * 60 * 7).await;
+
+    assert!(!running.app.is_ready());
+    assert_eq!(verdict(&running), Some(Rejected));
+    assert!(running.stop(std::future::pending()).await);
+    let running = scene.resume().await;
+    assert!(!running.app.is_ready(), "nobody was asked");
+    scene.idp.faults().clear();
+    assert!(running.stop(std::future::pending()).await);
+    let running = scene.serve(&[]).await;
+    assert!(running.app.is_ready());
+    let kid = current(&running.app).to_string();
+    scene.idp.faults().set_times(Fault::RefuseKey { kid }, 8);
+    pass(MINUTE * 60 * 7).await;
+    assert!(running.app.is_ready(), "accepted again, by itself");
+    assert!(running.stop(std::future::pending()).await);
+}
+
+#[tokio::test]
+async fn after_a_compromise_it_is_ready_once_the_new_key_is_accepted() {
+    let scene = Scene::new().await;
+    let running = scene.serve(&[]).await;
+    let on = Endpoint::Token;
+    scene.idp.faults().set(Fault::DropBefore { on });
+    let order = Order {
+        mode: Mode::Compromised,
+        alg: None,
+    };
+
+    running.rotator.order(order).await.unwrap();
+
+    assert!(!running.app.is_ready());
+    assert_eq!(verdict(&running), None);
+    pass(MINUTE * 10).await;
+    assert!(!running.app.is_ready());
+    scene.idp.faults().clear();
+    pass(MINUTE * 6).await;
+    assert!(running.app.is_ready());
+    assert!(running.stop(std::future::pending()).await);
+}
+
+#[tokio::test]
+async fn without_registration_a_published_key_is_enough() {
+    let (volume, wall) = (Volume::new(), Wall::new());
+    let service = KeysOnly::open(&volume, &wall, &[]).await;
+
+    assert!(service.app.is_ready());
+}
