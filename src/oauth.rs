@@ -2,6 +2,7 @@
 
 mod assertion;
 mod client;
+mod endpoint_url;
 mod error;
 mod server;
 mod transport_security;
@@ -11,6 +12,6 @@ pub use client::{
     ClientInformation, ClientMetadata, InitialAccessToken, InvalidInformation, Management,
     SERVER_ONLY_MEMBERS,
 };
+pub use endpoint_url::{EndpointUrl, InvalidUrl, percent_encoded, shown_url};
 pub use error::{OAuthError, tidy};
 pub use server::{InvalidMetadata, ServerMetadata, well_known_locations};
-pub use transport_security::is_loopback;

@@ -72,7 +72,7 @@ fn client_file(config: &Config, state: &State) -> Option<String> {
     let key = &state.ring()?.current().jwk;
     let configured = config.idp.as_ref()?.token_endpoint.as_ref();
     let token_endpoint = if let Some(url) = configured {
-        url.to_string()
+        url.as_str().to_owned()
     } else {
         let metadata = state.idp(&client.issuer)?.metadata.as_ref()?;
         metadata.token_endpoint.clone()?

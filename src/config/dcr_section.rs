@@ -12,14 +12,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use url::Url;
 
 pub use self::members::RedirectUpdateMode;
 
 use self::members::{
     check_redirects, extra_metadata, redirect_update_mode, scope, without_repeats,
 };
-use super::parse::{self, append};
+use super::parse;
 use super::reader::Reader;
 use super::section::Section;
 use super::settings::{
@@ -30,7 +29,7 @@ use super::settings::{
     DCR_SIGNING_KEY, DCR_SOFTWARE_STATEMENT, IDP_BASE_URL, MS_BFF_TOKEN_AUTH_METHOD, SETTINGS,
     SKIP_DCR_BOOTSTRAP,
 };
-use crate::oauth::{AssertionType, is_loopback};
+use crate::oauth::{AssertionType, EndpointUrl};
 use crate::secret::Secret;
 
 /// `client_name` if nothing else names the client.
@@ -77,7 +76,7 @@ pub struct DcrConfig {
     /// How the IdP gets the keys.
     pub jwks: JwksMode,
     /// `jwks_uri`; always there if it is to be registered.
-    pub jwks_uri: Option<Url>,
+    pub jwks_uri: Option<EndpointUrl>,
     /// More members of the registration request; none that another setting decides.
     pub extra_metadata: Map<String, Value>,
     /// The software statement (RFC 7591 §2.3).
@@ -254,22 +253,22 @@ fn enabled(reader: &mut Reader<'_>) -> Option<bool> {
     Some(enabled)
 }
 
-fn jwks_uri(reader: &mut Reader<'_>) -> Option<Option<Url>> {
-    let base_url = reader.optional(BFF_BASE_URL, parse::base_url);
-    let own = reader.optional(DCR_JWKS_URI, parse::http_url);
+fn jwks_uri(reader: &mut Reader<'_>) -> Option<Option<EndpointUrl>> {
+    let base_url = reader.optional(BFF_BASE_URL, |text| parse::base_url(text, true));
+    let own = reader.optional(DCR_JWKS_URI, |text| parse::endpoint_url(text, true));
     let (setting, url) = match (own?, base_url?) {
         (Some(url), _) => (DCR_JWKS_URI, url),
-        (None, Some(base)) => (BFF_BASE_URL, append(&base, "/.well-known/jwks.json")),
+        (None, Some(base)) => (BFF_BASE_URL, base.append("/.well-known/jwks.json")),
         (None, None) => return Some(None),
     };
-    if url.scheme() == "http" && !is_loopback(&url) {
+    if url.is_insecure() {
         reader.warn(
             setting.name,
             "uses http: an IdP may refuse it, and anyone on the network path can replace the keys",
         );
     }
-    let idp = reader.optional(IDP_BASE_URL, parse::base_url)?;
-    if is_loopback(&url) && idp.is_some_and(|idp| !is_loopback(&idp)) {
+    let idp = reader.optional(IDP_BASE_URL, |text| parse::base_url(text, true))?;
+    if url.is_loopback() && idp.is_some_and(|idp| !idp.is_loopback()) {
         reader.warn(
             setting.name,
             "is on loopback, where an IdP on another host cannot fetch the JWK Set",

@@ -3,33 +3,31 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 
-use url::Url;
-
-use super::parse::{self, Wrong, append};
+use super::parse::{self, Wrong};
 use super::reader::Reader;
 use super::section::Section;
 use super::settings::{
     BFF_ALLOW_INSECURE_HTTP, BFF_CA_FILE, BOOTSTRAP_ADMIN_TOKEN, DCR_REGISTRATION_ENDPOINT,
     IDP_ADMIN_BASE_URL, IDP_BASE_URL, OIDC_ISSUER, OIDC_TOKEN_URL,
 };
-use crate::oauth::is_loopback;
+use crate::oauth::EndpointUrl;
 use crate::secret::Secret;
 
 /// Where the IdP is, and how it is reached.
 #[derive(Clone, Debug)]
 pub struct IdpConfig {
     /// Where discovery starts; paths are appended to it.
-    pub base_url: Url,
+    pub base_url: EndpointUrl,
     /// The expected `issuer`, as it was given: it is compared exactly (RFC 8414 §3.3).
     pub issuer: String,
     /// The same, to compare its origin.
-    pub issuer_url: Url,
+    pub issuer_url: EndpointUrl,
     /// Counts instead of the discovered one.
-    pub registration_endpoint: Option<Url>,
+    pub registration_endpoint: Option<EndpointUrl>,
     /// Counts instead of the discovered one.
-    pub token_endpoint: Option<Url>,
+    pub token_endpoint: Option<EndpointUrl>,
     /// Where tokens are minted and renewed.
-    pub admin_base_url: Url,
+    pub admin_base_url: EndpointUrl,
     /// A PEM file with more trust anchors.
     pub ca_file: Option<PathBuf>,
     /// Whether the IdP may be reached by `http:` off loopback.
@@ -38,11 +36,11 @@ pub struct IdpConfig {
 
 impl IdpConfig {
     /// Where to register if discovery finds no endpoint and none is configured.
-    pub fn fallback_registration_endpoint(&self) -> Url {
-        append(&self.base_url, "/dcr/register")
+    pub fn fallback_registration_endpoint(&self) -> EndpointUrl {
+        self.base_url.append("/dcr/register")
     }
 
-    fn urls(&self) -> impl Iterator<Item = &Url> {
+    fn urls(&self) -> impl Iterator<Item = &EndpointUrl> {
         [&self.base_url, &self.admin_base_url]
             .into_iter()
             .chain(&self.registration_endpoint)
@@ -70,12 +68,13 @@ impl Section for Option<IdpConfig> {
         let allow_insecure_http = reader.value(BFF_ALLOW_INSECURE_HTTP, parse::boolean);
         // A value that is not a boolean is reported by itself, and does not count as `false`.
         let permitted = allow_insecure_http.unwrap_or(true);
-        let base = |text: &str| transport(parse::base_url(text)?, permitted);
-        let endpoint = |text: &str| transport(parse::http_url(text)?, permitted);
+        let base = |text: &str| parse::base_url(text, permitted);
+        let endpoint = |text: &str| parse::endpoint_url(text, permitted);
 
         let base_url = reader.optional(IDP_BASE_URL, |text| Ok((text.to_owned(), base(text)?)));
         let issuer = reader.optional(OIDC_ISSUER, |text| {
-            parse::base_url(text).map(|url| (text.to_owned(), url))
+            // It is compared, not called.
+            parse::base_url(text, true).map(|url| (text.to_owned(), url))
         });
         let registration_endpoint = reader.optional(DCR_REGISTRATION_ENDPOINT, endpoint);
         let token_endpoint = reader.optional(OIDC_TOKEN_URL, endpoint);
@@ -87,7 +86,7 @@ impl Section for Option<IdpConfig> {
         };
         let (issuer, issuer_url) = issuer?.unwrap_or_else(|| (given, base_url.clone()));
         let idp = IdpConfig {
-            admin_base_url: admin_base_url?.unwrap_or_else(|| admin_of(&base_url)),
+            admin_base_url: admin_base_url?.unwrap_or_else(|| base_url.with_path("/api/admin")),
             issuer,
             issuer_url,
             base_url,
@@ -96,7 +95,7 @@ impl Section for Option<IdpConfig> {
             ca_file: ca_file?,
             allow_insecure_http: allow_insecure_http?,
         };
-        if let Some(url) = idp.urls().find(|url| is_insecure(url)) {
+        if let Some(url) = idp.urls().find(|url| url.is_insecure()) {
             reader.warn(
                 BFF_ALLOW_INSECURE_HTTP.name,
                 format!(
@@ -108,27 +107,6 @@ impl Section for Option<IdpConfig> {
         }
         Some(Some(idp))
     }
-}
-
-/// The default of `IDP_ADMIN_BASE_URL`.
-fn admin_of(base_url: &Url) -> Url {
-    let mut url = base_url.clone();
-    url.set_path("/api/admin");
-    url
-}
-
-fn transport(url: Url, insecure_permitted: bool) -> Result<Url, Wrong> {
-    if is_insecure(&url) && !insecure_permitted {
-        return Err(Wrong::expected(
-            "https (set BFF_ALLOW_INSECURE_HTTP=true to permit http in a container network)",
-        ));
-    }
-    Ok(url)
-}
-
-/// Whether requests would cross a network unencrypted.
-fn is_insecure(url: &Url) -> bool {
-    url.scheme() == "http" && !is_loopback(url)
 }
 
 /// A path at which there is a file that can be read.

@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 pub(super) use self::duration::{duration, in_units};
 pub(super) use self::metadata::{grant_type, jwt, passphrase, scope_token, token};
-pub(super) use self::url::{append, base_url, http_url, redirect_uri};
+pub(super) use self::url::{base_url, endpoint_url, redirect_uri};
 pub(super) use self::wrong::{Wrong, quoted, shown};
 use crate::jose::{Algorithm, Kid};
 

@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use url::Url;
 
-use crate::oauth::{ClientMetadata, InitialAccessToken, Management};
+use crate::oauth::{ClientMetadata, EndpointUrl, InitialAccessToken, Management};
 use crate::registration::RawAnswer;
 use crate::transport::{Answer, HttpClient, Method, SendError};
 
@@ -12,12 +11,12 @@ use crate::transport::{Answer, HttpClient, Method, SendError};
 #[derive(Clone, Debug)]
 pub struct DcrClient {
     http: HttpClient,
-    registration_endpoint: Url,
+    registration_endpoint: EndpointUrl,
 }
 
 impl DcrClient {
     /// A client of the `registration_endpoint` from the IdP's metadata (RFC 8414 §2).
-    pub fn new(http: HttpClient, registration_endpoint: Url) -> Self {
+    pub fn new(http: HttpClient, registration_endpoint: EndpointUrl) -> Self {
         Self {
             http,
             registration_endpoint,

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use url::Url;
-
-use crate::oauth::{InvalidMetadata, ServerMetadata, well_known_locations};
+use crate::oauth::{EndpointUrl, InvalidMetadata, ServerMetadata, well_known_locations};
 use crate::transport::{HttpClient, Method, SendError};
 
 /// Why there is no metadata to work with.
@@ -100,7 +98,7 @@ impl DiscoveryError {
 /// [`DiscoveryError`]; [`DiscoveryError::is_transient`] says whether to ask again.
 pub async fn discover(
     http: &HttpClient,
-    base_url: &Url,
+    base_url: &EndpointUrl,
     issuer: &str,
 ) -> Result<ServerMetadata, DiscoveryError> {
     let mut tried = Vec::new();

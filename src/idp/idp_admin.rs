@@ -1,10 +1,8 @@
 //! The IdP's own interface for administrators, where tokens are minted.
 
 use serde_json::{Map, Value, json};
-use url::Url;
 
-use crate::oauth::InitialAccessToken;
-use crate::oauth::OAuthError;
+use crate::oauth::{EndpointUrl, InitialAccessToken, OAuthError, percent_encoded};
 use crate::secret::Secret;
 use crate::transport::{HttpClient, Method, SendError};
 
@@ -12,7 +10,7 @@ use crate::transport::{HttpClient, Method, SendError};
 #[derive(Clone, Debug)]
 pub struct IdpAdminClient {
     http: HttpClient,
-    base_url: Url,
+    base_url: EndpointUrl,
     token: Secret,
 }
 
@@ -105,7 +103,7 @@ impl IdpAdminError {
 
 impl IdpAdminClient {
     /// A client of the interface at `base_url`, authorized by `token`.
-    pub fn new(http: HttpClient, base_url: Url, token: Secret) -> Self {
+    pub fn new(http: HttpClient, base_url: EndpointUrl, token: Secret) -> Self {
         Self {
             http,
             base_url,
@@ -137,7 +135,7 @@ impl IdpAdminClient {
             body.insert("max_usages".to_owned(), json!(max_uses));
         }
         let body = self
-            .post(self.url("dcr/initial-access-tokens"), body)
+            .post(self.base_url.append("/dcr/initial-access-tokens"), body)
             .await?;
         let token = body.text(&["token", "initial_access_token", "iat"])?;
         Ok(MintedToken {
@@ -155,10 +153,10 @@ impl IdpAdminClient {
         &self,
         client_id: &str,
     ) -> Result<Renewed, IdpAdminError> {
-        let mut url = self.url("dcr/clients");
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.push(client_id).push("tokens");
-        }
+        let client_id = percent_encoded(client_id);
+        let url = self
+            .base_url
+            .append(&format!("/dcr/clients/{client_id}/tokens"));
         let body = self.post(url, Map::new()).await?;
         let token = body.text(&["registration_access_token", "token"])?;
         Ok(Renewed {
@@ -167,7 +165,11 @@ impl IdpAdminClient {
         })
     }
 
-    async fn post(&self, url: Url, body: Map<String, Value>) -> Result<Body, IdpAdminError> {
+    async fn post(
+        &self,
+        url: EndpointUrl,
+        body: Map<String, Value>,
+    ) -> Result<Body, IdpAdminError> {
         let answer = self
             .http
             .request(Method::POST, url.as_str())
@@ -191,12 +193,6 @@ impl IdpAdminClient {
                 error: OAuthError::parse(answer.bytes()),
             }),
         }
-    }
-
-    fn url(&self, path: &str) -> Url {
-        let mut url = self.base_url.clone();
-        url.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
-        url
     }
 }
 

@@ -1,8 +1,6 @@
 //! Authenticating at the token endpoint (RFC 6749 §3.2, RFC 7523 §2.2).
 
-use url::Url;
-
-use crate::oauth::CLIENT_ASSERTION_TYPE;
+use crate::oauth::{CLIENT_ASSERTION_TYPE, EndpointUrl};
 use crate::secret::Secret;
 use crate::transport::{Answer, HttpClient, Method, SendError};
 
@@ -10,7 +8,7 @@ use crate::transport::{Answer, HttpClient, Method, SendError};
 #[derive(Clone, Debug)]
 pub struct TokenClient {
     http: HttpClient,
-    token_endpoint: Url,
+    token_endpoint: EndpointUrl,
 }
 
 /// An authorization code, and who redeems it.
@@ -26,7 +24,7 @@ pub struct CodeRedemption<'a> {
 
 impl TokenClient {
     /// A client of the `token_endpoint` from the IdP's metadata (RFC 8414 §2).
-    pub fn new(http: HttpClient, token_endpoint: Url) -> Self {
+    pub fn new(http: HttpClient, token_endpoint: EndpointUrl) -> Self {
         Self {
             http,
             token_endpoint,

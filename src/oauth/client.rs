@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use url::Url;
 
+use super::endpoint_url::EndpointUrl;
 use crate::secret::Secret;
 
 /// An initial access token (RFC 7591 §3).
@@ -24,7 +24,7 @@ pub struct ClientMetadata(pub Map<String, Value>);
 pub struct Management {
     /// `registration_client_uri`, to be used exactly as given.
     #[serde(rename = "registration_client_uri")]
-    pub uri: Url,
+    pub uri: EndpointUrl,
     /// `registration_access_token`.
     #[serde(
         rename = "registration_access_token",

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use url::Url;
+
+use super::endpoint_url::EndpointUrl;
 
 /// What we read of an authorization server's metadata (RFC 8414 §2).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -67,7 +68,7 @@ impl ServerMetadata {
 ///
 /// OpenID Connect appends its well-known part to the path (Discovery §4), RFC 8414 §3.1
 /// inserts its own before it.
-pub fn well_known_locations(base: &Url) -> Vec<Url> {
+pub fn well_known_locations(base: &EndpointUrl) -> Vec<EndpointUrl> {
     let path = base.path().trim_end_matches('/');
     [
         format!("{path}/.well-known/openid-configuration"),
@@ -76,9 +77,7 @@ pub fn well_known_locations(base: &Url) -> Vec<Url> {
     ]
     .into_iter()
     .fold(Vec::new(), |mut locations, path| {
-        let mut location = base.clone();
-        location.set_path(&path);
-        location.set_query(None);
+        let location = base.with_path(&path);
         if !locations.contains(&location) {
             locations.push(location);
         }
@@ -111,8 +110,8 @@ mod tests {
         ];
 
         for (base, expected) in table {
-            let locations = well_known_locations(&base.parse().unwrap());
-            let locations: Vec<&str> = locations.iter().map(Url::as_str).collect();
+            let locations = well_known_locations(&EndpointUrl::parse(base, false).unwrap());
+            let locations: Vec<&str> = locations.iter().map(EndpointUrl::as_str).collect();
             assert_eq!(locations, expected);
         }
     }

@@ -5,7 +5,7 @@ use url::{Host, Url};
 /// Whether a URL points to this machine: its host is `localhost` or a literal loopback address.
 ///
 /// A name under `.localhost` does not count, since many resolvers ask the network for it.
-pub fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name.strip_suffix('.').unwrap_or(name) == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

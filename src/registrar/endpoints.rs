@@ -2,12 +2,10 @@
 
 use std::fs;
 
-use url::Url;
-
 use super::endpoints_error::EndpointsError;
 use crate::config::IdpConfig;
 use crate::idp::{DiscoveryError, discover};
-use crate::oauth::{ServerMetadata, is_loopback};
+use crate::oauth::{EndpointUrl, InvalidUrl, ServerMetadata, shown_url};
 use crate::transport::HttpClient;
 
 /// The endpoints of one IdP, discovered or configured.
@@ -26,16 +24,27 @@ pub(super) struct Endpoints {
 pub(super) struct Endpoint {
     name: &'static str,
     spelt: String,
-    url: Result<Url, &'static str>,
+    url: Result<EndpointUrl, NotUsable>,
+}
+
+/// Why there is no address.
+#[derive(Clone, Debug)]
+enum NotUsable {
+    Invalid(InvalidUrl),
+    Missing,
 }
 
 impl Endpoint {
     /// The address, if it can be used.
-    pub(super) fn url(&self) -> Result<Url, EndpointsError> {
-        self.url.clone().map_err(|reason| EndpointsError::Endpoint {
-            name: self.name,
-            url: self.spelt.clone(),
-            reason,
+    pub(super) fn url(&self) -> Result<EndpointUrl, EndpointsError> {
+        let name = self.name;
+        self.url.clone().map_err(|why| match why {
+            NotUsable::Invalid(reason) => EndpointsError::Endpoint {
+                name,
+                url: shown_url(&self.spelt),
+                reason,
+            },
+            NotUsable::Missing => EndpointsError::NoEndpoint { name },
         })
     }
 
@@ -44,10 +53,10 @@ impl Endpoint {
         &self.spelt
     }
 
-    fn configured(name: &'static str, url: &Url) -> Self {
+    fn configured(name: &'static str, url: &EndpointUrl) -> Self {
         Self {
             name,
-            spelt: url.to_string(),
+            spelt: url.as_str().to_owned(),
             url: Ok(url.clone()),
         }
     }
@@ -57,8 +66,10 @@ impl Endpoint {
             name,
             spelt: spelt.unwrap_or_default().to_owned(),
             url: match spelt {
-                Some(spelt) => usable(spelt, idp.allow_insecure_http),
-                None => Err("the IdP's metadata does not name one"),
+                Some(spelt) => {
+                    EndpointUrl::parse(spelt, idp.allow_insecure_http).map_err(NotUsable::Invalid)
+                }
+                None => Err(NotUsable::Missing),
             },
         }
     }
@@ -126,11 +137,12 @@ const TOKEN: &str = "token_endpoint";
 impl Endpoints {
     /// Those of the metadata; configured endpoints take precedence.
     pub(super) fn of(idp: &IdpConfig, metadata: &ServerMetadata) -> Self {
-        let endpoint =
-            |name, configured: &Option<Url>, discovered: &Option<String>| match configured {
+        let endpoint = |name, configured: &Option<EndpointUrl>, discovered: &Option<String>| {
+            match configured {
                 Some(url) => Endpoint::configured(name, url),
                 None => Endpoint::discovered(name, discovered.as_deref(), idp),
-            };
+            }
+        };
         Self {
             registration: endpoint(
                 REGISTRATION,
@@ -142,15 +154,5 @@ impl Endpoints {
                 .token_endpoint_auth_signing_alg_values_supported
                 .clone(),
         }
-    }
-}
-
-fn usable(spelt: &str, insecure_permitted: bool) -> Result<Url, &'static str> {
-    let url = Url::parse(spelt).map_err(|_| "it is not an absolute URL")?;
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if insecure_permitted || is_loopback(&url) => Ok(url),
-        "http" => Err("tokens would be sent unencrypted"),
-        _ => Err("it is neither https nor http"),
     }
 }

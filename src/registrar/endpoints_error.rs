@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::app::Class;
 use crate::idp::DiscoveryError;
+use crate::oauth::InvalidUrl;
 use crate::transport::ClientError;
 
 /// Why the IdP's endpoints cannot be found, or called.
@@ -18,15 +19,21 @@ pub enum EndpointsError {
     /// The endpoints are not known.
     #[error("the IdP's endpoints cannot be discovered")]
     Discovery(#[from] DiscoveryError),
-    /// An endpoint that cannot be used as it is.
-    #[error("the IdP's {name} `{url}` cannot be used: {reason}")]
+    /// An endpoint in the metadata that cannot be used as it is.
+    #[error("the {name} `{url}` in the IdP's metadata cannot be used: {reason}")]
     Endpoint {
         /// Its name in the metadata.
         name: &'static str,
         /// What the metadata says.
         url: String,
         /// What is wrong with it.
-        reason: &'static str,
+        reason: InvalidUrl,
+    },
+    /// An endpoint that is not in the metadata.
+    #[error("the IdP's metadata does not name its {name}")]
+    NoEndpoint {
+        /// Its name in the metadata.
+        name: &'static str,
     },
     /// The extra trust anchors cannot be read.
     #[error("cannot read {}", .path.display())]
@@ -62,9 +69,14 @@ impl EndpointsError {
                 "check BFF_CA_FILE: PEM certificates, the root's among them"
             }
             Self::Discovery(error) => error.hint(),
-            Self::Endpoint { .. } => {
-                "set DCR_REGISTRATION_ENDPOINT and OIDC_TOKEN_URL; for plain http in a container \
-                 network, BFF_ALLOW_INSECURE_HTTP=true"
+            Self::Endpoint {
+                reason: InvalidUrl::Insecure,
+                ..
+            } => {
+                "have the IdP announce https; in a container network, BFF_ALLOW_INSECURE_HTTP=true"
+            }
+            Self::Endpoint { .. } | Self::NoEndpoint { .. } => {
+                "set DCR_REGISTRATION_ENDPOINT and OIDC_TOKEN_URL"
             }
         }
     }

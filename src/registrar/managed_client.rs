@@ -31,7 +31,7 @@ impl ManagedClient<'_> {
         let dcr = self.dcr();
         let ring = state.ring()?;
         let jwks = if let (JwksMode::Uri, Some(uri)) = (&dcr.jwks, &dcr.jwks_uri) {
-            JwksMember::Uri(uri.to_string())
+            JwksMember::Uri(uri.as_str().to_owned())
         } else {
             let keys: Vec<_> = KeyRing::published(ring).collect();
             JwksMember::Value(json!({"keys": keys}))

@@ -1,12 +1,10 @@
 //! Reading the registration, and keeping its registration access token (RFC 7592).
 
-use url::Url;
-
 use super::bootstrap_error::BootstrapError;
 use super::managed_client::{ManagedClient, managed};
 use crate::app::chain;
 use crate::idp::ManagementClient;
-use crate::oauth::{ClientMetadata, Management};
+use crate::oauth::{ClientMetadata, EndpointUrl, Management};
 use crate::registration::{Drift, ManagementOutcome, Registered};
 use crate::state::State;
 
@@ -118,7 +116,9 @@ impl ManagedClient<'_> {
             }
         };
         let held = client.management.as_ref().map(|held| &held.uri);
-        let told = renewed.uri.and_then(|uri| Url::parse(&uri).ok());
+        let permitted = self.idp.allow_insecure_http;
+        let told = renewed.uri;
+        let told = told.and_then(|uri| EndpointUrl::parse(&uri, permitted).ok());
         let Some(uri) = told
             .filter(|uri| self.is_of_the_idp(uri, held))
             .or_else(|| held.cloned())
@@ -146,7 +146,7 @@ impl ManagedClient<'_> {
     }
 
     /// Whether a token may go to `uri`: it is where the one before went, or the IdP's own.
-    fn is_of_the_idp(&self, uri: &Url, held: Option<&Url>) -> bool {
+    fn is_of_the_idp(&self, uri: &EndpointUrl, held: Option<&EndpointUrl>) -> bool {
         let ours = [&self.idp.base_url, &self.idp.issuer_url];
         held.into_iter()
             .chain(ours)

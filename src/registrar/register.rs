@@ -9,7 +9,7 @@ use super::registration_error::RegistrationError;
 use super::session::Session;
 use crate::app::{Backoff, NoSigner, chain};
 use crate::idp::{DcrClient, MintRequest};
-use crate::oauth::InitialAccessToken;
+use crate::oauth::{InitialAccessToken, shown_url};
 use crate::registration::{
     Attempt, AuthenticationOutcome, RawAnswer, Refused, RefusedBecause, Registered,
     RegistrationOutcome, TokenFingerprint,
@@ -30,7 +30,7 @@ impl Session<'_> {
         self.check_algorithm(desired.alg.name())?;
         let attempt = Attempt {
             issuer: self.client.idp.issuer.clone(),
-            endpoint: self.endpoints.registration.url()?.to_string(),
+            endpoint: self.endpoints.registration.url()?.as_str().to_owned(),
             asked: desired.metadata(),
             token: token.as_ref().map(TokenFingerprint::of),
             started_at: self.app().clock.now(),
@@ -140,7 +140,7 @@ impl Session<'_> {
                 self.unusable(registered, granted).await
             }
             RegistrationOutcome::Unknown(what) => Err(RegistrationError::OutcomeUnknown {
-                endpoint: attempt.endpoint.clone(),
+                endpoint: shown_url(&attempt.endpoint),
                 what,
             }
             .into()),
@@ -219,7 +219,7 @@ impl Session<'_> {
             return Ok(());
         }
         Err(RegistrationError::OutcomeUnknown {
-            endpoint: attempt.endpoint.clone(),
+            endpoint: shown_url(&attempt.endpoint),
             what,
         }
         .into())

@@ -203,7 +203,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::oauth::{ClientMetadata, InitialAccessToken, Management};
+    use crate::oauth::{ClientMetadata, EndpointUrl, InitialAccessToken, Management};
     use crate::registration::Drifted;
     use crate::secret::Secret;
 
@@ -389,7 +389,7 @@ mod tests {
 
     fn management() -> Management {
         Management {
-            uri: "https://idp.example/c1".parse().unwrap(),
+            uri: EndpointUrl::parse("https://idp.example/c1", false).unwrap(),
             token: Secret::new("rat"),
         }
     }

@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use url::Url;
 
 use super::fingerprint::TokenFingerprint;
-use crate::oauth::{ClientInformation, ClientMetadata, Management};
+use crate::oauth::{ClientInformation, ClientMetadata, EndpointUrl, Management};
 use crate::secret::Secret;
 
 /// A client that the IdP knows, with metadata that we can work with.
@@ -165,7 +164,8 @@ impl Registered {
         };
         management.token = token.clone();
         let uri = information.registration_client_uri.as_deref();
-        let uri = uri.and_then(|uri| Url::parse(uri).ok());
+        // Whether `http:` is permitted follows from the origin, which has not changed.
+        let uri = uri.and_then(|uri| EndpointUrl::parse(uri, true).ok());
         if let Some(uri) = uri.filter(|uri| uri.origin() == management.uri.origin()) {
             management.uri = uri;
         }

@@ -4,10 +4,11 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::record::{Attempt, RawAnswer, Registered};
-use crate::oauth::{ClientInformation, ClientMetadata, Management, OAuthError, tidy};
+use crate::oauth::{
+    ClientInformation, ClientMetadata, EndpointUrl, Management, OAuthError, shown_url,
+};
 
 /// What an answer of the registration endpoint means.
 #[derive(Clone, Debug)]
@@ -110,7 +111,7 @@ impl RegistrationOutcome {
                 Self::Refused(Refused {
                     status,
                     error,
-                    location: answer.location.as_deref().map(tidy),
+                    location: answer.location.as_deref().map(shown_url),
                     because,
                 })
             }
@@ -186,20 +187,22 @@ fn management(
             });
         }
     };
-    let endpoint = Url::parse(&attempt.endpoint).ok();
-    match Url::parse(uri) {
-        Ok(parsed) if endpoint.is_some_and(|endpoint| endpoint.origin() == parsed.origin()) => {
-            Ok(Some(Management {
-                uri: parsed,
-                token: token.clone(),
-            }))
-        }
-        _ => Err(Difference {
-            member: "registration_client_uri".to_owned(),
-            asked: format!("on the origin of {}", attempt.endpoint),
-            granted: uri.clone(),
-        }),
+    let wrong = |asked| Difference {
+        member: "registration_client_uri".to_owned(),
+        asked,
+        granted: shown_url(uri),
+    };
+    // Whether `http:` is permitted follows from the origin.
+    let uri = EndpointUrl::parse(uri, true).map_err(|error| wrong(error.to_string()))?;
+    let endpoint = EndpointUrl::parse(&attempt.endpoint, true).ok();
+    if endpoint.is_none_or(|endpoint| endpoint.origin() != uri.origin()) {
+        return Err(wrong(format!(
+            "on the origin of {}",
+            shown_url(&attempt.endpoint)
+        )));
     }
+    let token = token.clone();
+    Ok(Some(Management { uri, token }))
 }
 
 fn compare(attempt: &Attempt, information: &ClientInformation) -> Vec<Difference> {
@@ -396,6 +399,29 @@ mod tests {
         );
 
         assert_eq!(registered.management.unwrap().uri.as_str(), uri);
+    }
+
+    #[test]
+    fn a_uri_that_cannot_be_called_as_written_is_named_and_not_used() {
+        for uri in [
+            "https://idp.example/r/../c1?token=s3cret",
+            "https://ops:s3cret@idp.example/c1",
+            "https://idp.example/c1#s3cret",
+            "c1?token=s3cret",
+        ] {
+            let (registered, differences) = granted_by(
+                201,
+                &json!({
+                    "client_id": "c1", "registration_access_token": "rat",
+                    "registration_client_uri": uri,
+                }),
+            );
+
+            assert!(registered.management.is_none(), "{uri}");
+            let shown = differences[0].to_string();
+            assert!(shown.starts_with("registration_client_uri: "), "{shown}");
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
     }
 
     #[test]

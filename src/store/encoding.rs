@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::jose::{Algorithm, SigningKey};
-    use crate::oauth::{ClientMetadata, Management};
+    use crate::oauth::{ClientMetadata, EndpointUrl, Management};
     use crate::registration::Registered;
     use crate::secret::Secret;
     use crate::state::Adoption;
@@ -182,7 +182,7 @@ mod tests {
         let sent = ClientMetadata(sent.as_object().unwrap().clone());
         let client = Registered {
             management: Some(Management {
-                uri: "https://idp.example/c1".parse().unwrap(),
+                uri: EndpointUrl::parse("https://idp.example/c1", false).unwrap(),
                 token: Secret::new("rat-value"),
             }),
             ..Registered::new("https://idp.example", "c1", sent.clone(), sent, now)

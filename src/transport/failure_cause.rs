@@ -24,6 +24,8 @@ pub enum FailureCause {
     TimedOut,
     /// The server's certificate is from an authority that is not trusted.
     UnknownAuthority,
+    /// Nothing may be sent to this URL.
+    Url,
 }
 
 /// How OpenSSL words the outcome of a verification (`X509_verify_cert_error_string`), in
@@ -120,6 +122,9 @@ impl FailureCause {
                 "the IdP's certificate is from an authority that is not trusted here: set \
                  BFF_CA_FILE to the PEM of that authority's root",
             ),
+            Self::Url => Some(
+                "correct the address where it comes from: the setting, or what the IdP announces",
+            ),
             Self::Dns | Self::Other | Self::Refused | Self::TimedOut => None,
         }
     }
@@ -134,7 +139,7 @@ impl FailureCause {
             Self::Refused => Some("connection refused: nothing listens there"),
             Self::TimedOut => Some("timed out"),
             Self::UnknownAuthority => Some("the certificate is from an unknown authority"),
-            Self::Other => None,
+            Self::Other | Self::Url => None,
         }
     }
 }

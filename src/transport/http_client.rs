@@ -1,19 +1,21 @@
 //! The client, and one request of it.
 
 use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{
     ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::answer::Answer;
 use super::failure_cause::FailureCause;
 use super::send_error::SendError;
+use crate::oauth::{EndpointUrl, InvalidUrl, shown_url};
 use crate::secret::Secret;
 
 pub use reqwest::Method;
@@ -42,6 +44,13 @@ pub enum ClientError {
     Tls(#[source] reqwest::Error),
 }
 
+/// The addresses of `localhost`, whatever the hosts file or the network says (RFC 6761 §6.3): it
+/// is where tokens may go unencrypted. The port is the one of the URL.
+const LOCALHOST: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
+];
+
 /// Longest time to connect, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -64,6 +73,8 @@ impl HttpClient {
             .retry(reqwest::retry::never())
             .no_proxy()
             .pool_max_idle_per_host(0)
+            .resolve_to_addrs("localhost", &LOCALHOST)
+            .resolve_to_addrs("localhost.", &LOCALHOST)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT);
         if let Some(pem) = trust_anchors {
@@ -78,11 +89,15 @@ impl HttpClient {
         Ok(Self { client })
     }
 
-    /// A request to `url`, not yet sent. An invalid address is an error of [`Request::send`].
+    /// A request to `url`, not yet sent. A URL to which nothing may be sent, or that would be sent
+    /// as another one, is an error of [`Request::send`].
     pub fn request(&self, method: Method, url: &str) -> Request {
         Request {
             builder: self.client.request(method, url).header(ACCEPT, JSON),
             client: self.client.clone(),
+            url: shown_url(url),
+            // Who configures or discovers a URL says whether `http:` is permitted.
+            invalid: EndpointUrl::parse(url, true).err(),
             redacted: None,
         }
     }
@@ -93,6 +108,9 @@ impl HttpClient {
 pub struct Request {
     client: reqwest::Client,
     builder: RequestBuilder,
+    /// Where it goes, for messages.
+    url: String,
+    invalid: Option<InvalidUrl>,
     redacted: Option<Secret>,
 }
 
@@ -140,8 +158,18 @@ impl Request {
     ///
     /// [`SendError`] says whether the request may have been received.
     pub async fn send(self) -> Result<Answer, SendError> {
-        let request = self.builder.build().map_err(|error| not_sent("?", error))?;
-        let url = shown(request.url());
+        let url = self.url;
+        if let Some(invalid) = self.invalid {
+            return Err(SendError::NotSent {
+                url,
+                source: invalid.into(),
+                cause: FailureCause::Url,
+            });
+        }
+        let request = self
+            .builder
+            .build()
+            .map_err(|error| not_sent(&url, error))?;
         let response = self.client.execute(request).await.map_err(|error| {
             if error.is_connect() || error.is_builder() {
                 not_sent(&url, error)
@@ -208,13 +236,6 @@ fn unknown(url: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> SendEr
     }
 }
 
-/// A URL for a message, without its query, which may hold secrets.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
-}
-
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
@@ -269,6 +290,40 @@ mod tests {
         let error = client.request(Method::POST, &url).send().await.unwrap_err();
 
         assert!(error.is_not_sent(), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn localhost_is_this_machine() {
+        assert!(LOCALHOST.iter().all(|address| address.ip().is_loopback()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = HttpClient::new(None).unwrap();
+        let url = format!("http://LocalHost:{port}/");
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+        };
+
+        let (answer, ()) = tokio::join!(client.request(Method::GET, &url).send(), serve);
+
+        assert_eq!(answer.unwrap().status, 204);
+    }
+
+    #[tokio::test]
+    async fn a_url_that_would_be_sent_as_another_one_is_not_called() {
+        let client = HttpClient::new(None).unwrap();
+        for url in [
+            "http://ops:s3cret@127.0.0.1:1/r",
+            "http://127.0.0.1:1/a/../r",
+        ] {
+            let error = client.request(Method::GET, url).send().await.unwrap_err();
+
+            assert_eq!(error.cause(), FailureCause::Url, "{error:?}");
+            assert!(!format!("{error:?} {error}").contains("s3cret"));
+        }
     }
 
     #[tokio::test]

@@ -1,47 +1,26 @@
 //! URLs.
 
-use url::Url;
-
 use super::wrong::Wrong;
-use crate::oauth::is_loopback;
+use crate::oauth::EndpointUrl;
 
-/// An absolute `http` or `https` URL without user name, password and fragment.
-pub(in crate::config) fn http_url(text: &str) -> Result<Url, Wrong> {
-    let wrong = |what: &str| {
-        let mut wrong = Wrong::expected(what);
-        if text.contains('@') {
-            wrong.shown = false;
-        }
-        Err(wrong)
-    };
-
-    let lower = text.to_ascii_lowercase();
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
-    // A URL parser drops extra slashes; an IdP that compares URLs as strings does not.
-    let authority = ["http://", "https://"]
-        .iter()
-        .find_map(|scheme| lower.strip_prefix(scheme));
-    if authority.is_none_or(|authority| authority.starts_with('/')) || !plain {
-        return wrong("an http or https URL such as https://host.example/path");
-    }
-    let Ok(url) = Url::parse(text) else {
-        return wrong("an http or https URL such as https://host.example/path");
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        return wrong("a URL without a user name and password");
-    }
-    if url.fragment().is_some() {
-        return wrong("a URL without a fragment (#…)");
-    }
-    Ok(url)
+/// A URL that requests go to; see [`EndpointUrl::parse`].
+pub(in crate::config) fn endpoint_url(
+    text: &str,
+    insecure_permitted: bool,
+) -> Result<EndpointUrl, Wrong> {
+    EndpointUrl::parse(text, insecure_permitted).map_err(|error| Wrong {
+        problem: error.to_string(),
+        shown: !text.contains('@'),
+    })
 }
 
 /// A URL that paths are appended to, or that is compared as a string: it has no query either.
-pub(in crate::config) fn base_url(text: &str) -> Result<Url, Wrong> {
-    let url = http_url(text)?;
-    if url.query().is_some() {
+pub(in crate::config) fn base_url(
+    text: &str,
+    insecure_permitted: bool,
+) -> Result<EndpointUrl, Wrong> {
+    let url = endpoint_url(text, insecure_permitted)?;
+    if url.has_query() {
         return Err(Wrong::expected("a URL without a query (?…)"));
     }
     if url.path().contains("/.well-known/") {
@@ -54,23 +33,16 @@ pub(in crate::config) fn base_url(text: &str) -> Result<Url, Wrong> {
 
 /// A redirect URI: https, or http on loopback (RFC 8252 §7.3), exactly as it was given.
 pub(in crate::config) fn redirect_uri(text: &str) -> Result<String, Wrong> {
-    let url = http_url(text).map_err(|mut wrong| {
+    let url = endpoint_url(text, true).map_err(|mut wrong| {
         wrong.problem.push_str(", for each redirect URI");
         wrong
     })?;
-    if url.scheme() == "http" && !is_loopback(&url) {
+    if url.is_insecure() {
         return Err(Wrong::expected(
             "https for each redirect URI, or http on localhost, 127.0.0.1 or [::1]",
         ));
     }
     Ok(text.to_owned())
-}
-
-/// A URL with more path, whether or not the first ends in a slash.
-pub(in crate::config) fn append(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
-    url
 }
 
 #[cfg(test)]
@@ -106,18 +78,6 @@ mod tests {
         }
         for text in wrong {
             assert!(redirect_uri(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_path_is_appended_with_one_slash() {
-        for base in [
-            "https://idp.example/api/oidc",
-            "https://idp.example/api/oidc/",
-        ] {
-            let url = append(&Url::parse(base).unwrap(), "/dcr/register");
-
-            assert_eq!(url.as_str(), "https://idp.example/api/oidc/dcr/register");
         }
     }
 }
