@@ -13,25 +13,30 @@ use prometheus_client::registry::Registry;
 /// The media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All series of the service.
+/// What the service counts.
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
-    registry: Registry,
     /// How often the JWK Set was fetched.
-    pub jwks_served: Counter,
+    pub jwks_served: Counter<u64, AtomicU64>,
     /// Registration requests by outcome.
     pub registrations: Family<Outcome, Counter>,
     /// Proofs by outcome.
     pub proofs: Family<Outcome, Counter>,
-    /// Keys by state, one series per key in the ring.
-    pub keys: Family<Key, Gauge<i64, AtomicI64>>,
-    /// 1 when ready.
-    pub ready: Gauge<i64, AtomicI64>,
-    /// 1 while a next key is published.
-    pub rotating: Gauge<i64, AtomicI64>,
+}
+
+/// What is looked up for one answer of `/metrics`.
+#[derive(Clone, Debug, Default)]
+pub struct Gauges {
+    /// When each key in the ring was made, in seconds.
+    pub keys: Vec<(Key, i64)>,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Whether a next key is published.
+    pub rotating: bool,
     /// Proofs of the next key in a row that were not accepted.
-    pub rejections: Gauge<i64, AtomicI64>,
-    /// When the next key may sign at the earliest; 0 if there is none.
-    pub earliest_promotion: Gauge<i64, AtomicI64>,
+    pub rejections: i64,
+    /// When the next key may sign at the earliest, in seconds; 0 if there is none.
+    pub earliest_promotion: i64,
 }
 
 /// Labels of a series that counts outcomes.
@@ -53,80 +58,98 @@ pub struct Key {
 impl Metrics {
     /// All at zero.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("bff");
-        let jwks_served = Counter::<u64, AtomicU64>::default();
-        let registrations = Family::default();
-        let proofs = Family::default();
-        let keys = Family::default();
-        let ready = Gauge::default();
-        let rotating = Gauge::default();
-        let rejections = Gauge::default();
-        let earliest_promotion = Gauge::default();
-        registry.register(
-            "jwks_served",
-            "Answers of the JWK Set, 304 included",
-            jwks_served.clone(),
-        );
-        registry.register(
-            "registrations",
-            "Registration requests by outcome",
-            registrations.clone(),
-        );
-        registry.register("proofs", "Proofs of a key by outcome", proofs.clone());
-        registry.register(
-            "key_created_timestamp_seconds",
-            "When a key of the ring was made, by its present state",
-            keys.clone(),
-        );
-        registry.register("ready", "1 if /readyz is 200", ready.clone());
-        registry.register(
-            "rotation_under_way",
-            "1 while a next key is published",
-            rotating.clone(),
-        );
-        registry.register(
-            "rotation_rejections",
-            "Proofs of the next key in a row that the IdP did not accept",
-            rejections.clone(),
-        );
-        registry.register(
-            "rotation_earliest_promotion_timestamp_seconds",
-            "When the next key may sign at the earliest, 0 if there is none",
-            earliest_promotion.clone(),
-        );
-        Self {
-            registry,
-            jwks_served,
-            registrations,
-            proofs,
-            keys,
-            ready,
-            rotating,
-            rejections,
-            earliest_promotion,
-        }
+        Self::default()
     }
 
-    /// The text of `/metrics`.
+    /// The text of `/metrics`. The gauges belong to this one answer, so that no other one can see
+    /// them half filled.
     ///
     /// # Errors
     ///
     /// If the encoder fails, which it does not when it writes to memory.
-    pub fn render(&self) -> Result<String, fmt::Error> {
+    pub fn render(&self, gauges: &Gauges) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("bff");
+        registry.register(
+            "jwks_served",
+            "Answers of the JWK Set, 304 included",
+            self.jwks_served.clone(),
+        );
+        registry.register(
+            "registrations",
+            "Registration requests by outcome",
+            self.registrations.clone(),
+        );
+        registry.register("proofs", "Proofs of a key by outcome", self.proofs.clone());
+        let keys = Family::<Key, Gauge<i64, AtomicI64>>::default();
+        for (labels, created) in &gauges.keys {
+            keys.get_or_create(labels).set(*created);
+        }
+        registry.register(
+            "key_created_timestamp_seconds",
+            "When a key of the ring was made, by its present state",
+            keys,
+        );
+        for (name, help, value) in [
+            ("ready", "1 if /readyz is 200", i64::from(gauges.ready)),
+            (
+                "rotation_under_way",
+                "1 while a next key is published",
+                i64::from(gauges.rotating),
+            ),
+            (
+                "rotation_rejections",
+                "Proofs of the next key in a row that the IdP did not accept",
+                gauges.rejections,
+            ),
+            (
+                "rotation_earliest_promotion_timestamp_seconds",
+                "When the next key may sign at the earliest, 0 if there is none",
+                gauges.earliest_promotion,
+            ),
+        ] {
+            let gauge = Gauge::<i64, AtomicI64>::default();
+            gauge.set(value);
+            registry.register(name, help, gauge);
+        }
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode(&mut text, &registry)?;
         Ok(text)
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::thread;
 
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Metrics")
+    use super::*;
+
+    #[test]
+    fn answers_at_the_same_time_have_each_key_once() {
+        let metrics = Metrics::new();
+        let gauges = |kid: &str| Gauges {
+            keys: vec![(
+                Key {
+                    kid: kid.to_owned(),
+                    state: "current".to_owned(),
+                },
+                1,
+            )],
+            ..Gauges::default()
+        };
+
+        thread::scope(|scope| {
+            for kid in ["a", "b", "c", "d"] {
+                let (metrics, gauges) = (&metrics, gauges(kid));
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        let text = metrics.render(&gauges).unwrap();
+                        let line = format!(r#"kid="{kid}",state="current"}} 1"#);
+                        assert!(text.contains(&line), "{text}");
+                        assert_eq!(text.matches("kid=").count(), 1, "{text}");
+                        assert!(text.ends_with("# EOF\n"), "{text}");
+                    }
+                });
+            }
+        });
     }
 }

@@ -178,7 +178,7 @@ fn other_names_are_accepted_alone_and_must_agree_with_the_first() {
 
 #[test]
 fn what_does_not_fit_together_is_an_error_that_says_what_would() {
-    let cases: [Case<'_>; 14] = [
+    let cases: [Case<'_>; 17] = [
         (
             &[
                 ("BFF_JWKS_MAX_AGE", "1h"),
@@ -212,6 +212,21 @@ fn what_does_not_fit_together_is_an_error_that_says_what_would() {
             &[("IDP_BASE_URL", ""), ("DCR_ENABLED", "true")],
             "IDP_BASE_URL",
             "DCR_ENABLED=false",
+        ),
+        (
+            &[("DCR_GRANT_TYPES", "refresh_token implicit")],
+            "DCR_GRANT_TYPES",
+            "RFC 9700",
+        ),
+        (
+            &[("OIDC_TOKEN_URL", "https://idp.example/a/../token")],
+            "OIDC_TOKEN_URL",
+            "`/token`",
+        ),
+        (
+            &[("IDP_BASE_URL", "https://bücher.example")],
+            "IDP_BASE_URL",
+            "xn--bcher-kva.example",
         ),
         (
             &[("OIDC_TOKEN_URL", "http://idp:8002/token")],

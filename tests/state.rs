@@ -14,7 +14,7 @@ use std::time::Duration;
 use bff::jose::{Algorithm, Kid, PublicJwk, SigningKey};
 use bff::keyring::{KeyRing, RotationPolicy};
 use bff::oauth::{
-    ClientInformation, ClientMetadata, InitialAccessToken, Management, ServerMetadata,
+    ClientInformation, ClientMetadata, EndpointUrl, InitialAccessToken, Management, ServerMetadata,
 };
 use bff::registration::{
     Attempt, AuthenticationOutcome, Proof, RawAnswer, Registered, TokenFingerprint,
@@ -522,7 +522,7 @@ fn attempt(asked: ClientMetadata, started_at: Timestamp) -> Attempt {
 
 fn management() -> Management {
     Management {
-        uri: format!("{ISSUER}/c").parse().unwrap(),
+        uri: EndpointUrl::parse(&format!("{ISSUER}/c"), false).unwrap(),
         token: Secret::new("rat"),
     }
 }

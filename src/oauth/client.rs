@@ -86,6 +86,15 @@ impl ClientMetadata {
         }
     }
 
+    /// A member that is a list, in its order; empty if it is absent.
+    pub fn list(&self, name: &str) -> &[Value] {
+        match self.get(name) {
+            Some(Value::Array(items)) => items,
+            Some(value) => std::slice::from_ref(value),
+            None => &[],
+        }
+    }
+
     /// A member that is a list of texts, or one text with spaces between them, as a sorted
     /// set; `None` if it is absent.
     pub fn set(&self, name: &str) -> Option<Vec<String>> {

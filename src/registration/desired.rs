@@ -45,8 +45,9 @@ pub enum JwksMember {
 impl Desired {
     /// The metadata to send (RFC 7591 §2).
     ///
-    /// `token_endpoint_auth_method`, `grant_types` and `response_types` are always there:
-    /// the defaults of RFC 7591 §2 are not what we mean.
+    /// `token_endpoint_auth_method` and `grant_types` are always there: the defaults of RFC 7591 §2
+    /// are not what we mean. `response_types` is left out where there is none, since servers refuse
+    /// an empty list.
     pub fn metadata(&self) -> ClientMetadata {
         let mut members = Map::new();
         let mut put = |name: &str, value: Value| {
@@ -66,7 +67,9 @@ impl Desired {
             JwksMember::Value(jwks) => put("jwks", jwks.clone()),
         }
         put("grant_types", json!(self.grant_types));
-        put("response_types", json!(self.response_types()));
+        if self.has_code_flow() {
+            put("response_types", json!(["code"]));
+        }
         if !self.redirect_uris.is_empty() {
             put("redirect_uris", json!(self.redirect_uris));
         }
@@ -86,13 +89,10 @@ impl Desired {
         ClientMetadata(members)
     }
 
-    /// The response types that go with the grants (RFC 7591 §2.1).
-    fn response_types(&self) -> &'static [&'static str] {
-        let code = self
-            .grant_types
-            .iter()
-            .any(|grant| grant == "authorization_code");
-        if code { &["code"] } else { &[] }
+    /// Whether there is a grant with a response type (RFC 7591 §2.1).
+    fn has_code_flow(&self) -> bool {
+        let mut grants = self.grant_types.iter();
+        grants.any(|grant| grant == "authorization_code")
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
         }
         .metadata();
 
-        assert_eq!(metadata.get("response_types"), Some(&json!([])));
+        assert!(!metadata.0.contains_key("response_types"));
         assert_eq!(metadata.get("redirect_uris"), None);
     }
 

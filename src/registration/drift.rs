@@ -142,8 +142,12 @@ fn changed_there(
     true
 }
 
-/// Lists and scopes are compared as sets, everything else as it is. Servers also send a list of
-/// one for a text.
+/// Lists whose order has a meaning: "in order of preference" (`OpenID` Connect Dynamic Client
+/// Registration 1.0 §2).
+const ORDERED: [&str; 1] = ["default_acr_values"];
+
+/// Lists and scopes are compared as sets where their order means nothing, everything else as it
+/// is. Servers also send a list of one for a text.
 pub(super) fn same(a: &ClientMetadata, b: &ClientMetadata, name: &str) -> bool {
     let is_list = |metadata: &ClientMetadata| match metadata.get(name) {
         Some(Value::Array(items)) => items.iter().all(Value::is_string),
@@ -151,6 +155,9 @@ pub(super) fn same(a: &ClientMetadata, b: &ClientMetadata, name: &str) -> bool {
         None => true,
     };
     if name == "scope" || (is_list(a) && is_list(b)) {
+        if ORDERED.contains(&name) {
+            return a.list(name) == b.list(name);
+        }
         // An absent list and an empty one are equal.
         return a.set(name).unwrap_or_default() == b.set(name).unwrap_or_default();
     }
@@ -243,6 +250,25 @@ mod tests {
         assert!(!drifts(RedirectUpdate::Merge));
         assert!(!drifts(RedirectUpdate::None));
         assert!(drifts(RedirectUpdate::Replace));
+    }
+
+    #[test]
+    fn another_order_is_drift_where_the_order_is_one_of_preference() {
+        let drifts = |member: &str| {
+            let both = json!({member: ["b", "a"]});
+            let desired = metadata(&json!({member: ["a", "b"]}));
+            let client = registered(&both, &both);
+            !Drift::between(&desired, &client, NONE, RedirectUpdate::Auto).is_empty()
+        };
+
+        assert!(drifts("default_acr_values"));
+        for member in ["redirect_uris", "grant_types", "post_logout_redirect_uris"] {
+            assert!(!drifts(member), "{member}");
+        }
+        let absent = metadata(&json!({}));
+        let empty = registered(&json!({"response_types": []}), &json!({}));
+        let drift = Drift::between(&absent, &empty, NONE, RedirectUpdate::Auto);
+        assert_eq!(drift, Drift::default(), "an empty list is sent no more");
     }
 
     fn registered(sent: &Value, granted: &Value) -> Registered {

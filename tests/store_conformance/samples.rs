@@ -1,7 +1,7 @@
 //! States to commit, and what can be seen of them.
 
 use bff::jose::{Algorithm, Kid, SigningKey};
-use bff::oauth::{AssertionType, ClientMetadata, Management};
+use bff::oauth::{AssertionType, ClientMetadata, EndpointUrl, Management};
 use bff::registration::{AuthenticationOutcome, Proof, Registered};
 use bff::secret::Secret;
 use bff::state::{Adoption, Rev, State};
@@ -21,7 +21,7 @@ pub(crate) fn state(metadata: &Value) -> State {
     let metadata = ClientMetadata(metadata.as_object().unwrap().clone());
     let client = Registered {
         management: Some(Management {
-            uri: "https://idp.example/c1".parse().unwrap(),
+            uri: EndpointUrl::parse("https://idp.example/c1", false).unwrap(),
             token: Secret::new("rat-secret"),
         }),
         ..Registered::new("https://idp.example", "c1", metadata.clone(), metadata, now)

@@ -121,7 +121,7 @@ pub(super) fn check_redirects(
 ) -> Option<()> {
     let redirecting = grant_types
         .iter()
-        .any(|grant| matches!(grant.as_str(), "authorization_code" | "implicit"));
+        .any(|grant| grant == "authorization_code");
     if registers && redirecting && redirect_uris.is_empty() {
         return reader.missing(
             DCR_REDIRECT_URIS,

@@ -42,14 +42,19 @@ pub(in crate::config) fn jwt(text: &str) -> Result<(), Wrong> {
 
 /// A grant type: a registered name, or an absolute URI (RFC 6749 §4.5).
 pub(in crate::config) fn grant_type(text: &str) -> Result<String, Wrong> {
-    const NAMES: [&str; 5] = [
+    const NAMES: [&str; 4] = [
         "authorization_code",
         "refresh_token",
         "client_credentials",
-        "implicit",
         "password",
     ];
 
+    if text == "implicit" {
+        return Err(Wrong::expected(
+            "authorization_code in place of implicit, which puts tokens into redirect URIs \
+             (RFC 9700 §2.1.2)",
+        ));
+    }
     let uri = text.contains(':') && text.bytes().all(|byte| byte.is_ascii_graphic());
     if uri || NAMES.contains(&text) {
         return Ok(text.to_owned());
