@@ -6,10 +6,12 @@ mod health;
 mod jwks;
 mod listener;
 mod metrics_text;
+mod order;
 mod problem;
 mod rotate;
 mod rotate_answers;
 mod router;
+mod time_limits;
 
 pub use app_state::Parts;
 pub use listener::serve;

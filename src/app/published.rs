@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::HeaderValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openssl::sha::sha256;
@@ -18,9 +19,9 @@ pub struct PublishedJwks {
     pub body: Bytes,
     /// A strong validator of `body` (RFC 9110 §8.8.3), the same wherever the same set is
     /// served.
-    pub etag: String,
+    pub etag: HeaderValue,
     /// `Cache-Control` (RFC 9111 §5.2).
-    pub cache_control: String,
+    pub cache_control: HeaderValue,
 }
 
 #[derive(Serialize)]
@@ -34,11 +35,19 @@ impl PublishedJwks {
         let keys = ring.into_iter().flat_map(KeyRing::published).collect();
         let body = serde_json::to_vec(&JwkSet { keys }).unwrap_or_default();
         Self {
-            etag: format!("\"{}\"", URL_SAFE_NO_PAD.encode(sha256(&body))),
-            cache_control: format!("public, max-age={}, must-revalidate", max_age.as_secs()),
+            etag: field(format!("\"{}\"", URL_SAFE_NO_PAD.encode(sha256(&body)))),
+            cache_control: field(format!(
+                "public, max-age={}, must-revalidate",
+                max_age.as_secs()
+            )),
             body: body.into(),
         }
     }
+}
+
+/// A field value that holds visible ASCII characters only.
+fn field(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("no-store"))
 }
 
 #[cfg(test)]

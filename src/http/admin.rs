@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Query, Request, State};
+use axum::body::Bytes;
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use openssl::memcmp;
 use openssl::sha::sha256;
-use serde::Deserialize;
 use serde_json::json;
 
 use super::app_state::AppState;
 use super::problem::Problem;
-use super::rotate;
+use super::time_limits::limited;
+use super::{order, rotate};
 use crate::app::{App, Backoff, Class, RegistrationReport, StatusReport};
 use crate::registrar::{BootstrapError, Registrar};
 use crate::rotator::Rotator;
@@ -28,6 +29,7 @@ pub(super) fn routes(app: &Arc<App>) -> Router<AppState> {
         .route("/register", post(register))
         .merge(rotate::routes())
         .fallback(async || StatusCode::NOT_FOUND)
+        .layer(from_fn(limited))
         .layer(from_fn_with_state(Arc::clone(app), authorize))
 }
 
@@ -79,28 +81,33 @@ async fn status(
     Json(report.with(&app.condition, rotator.report()))
 }
 
-#[derive(Deserialize)]
-struct RegisterQuery {
-    #[serde(default)]
-    dry_run: bool,
-}
-
 /// Runs the bootstrap again now, or says what it would do.
 async fn register(
     State(app): State<Arc<App>>,
     State(registrar): State<Option<Arc<Registrar>>>,
-    Query(query): Query<RegisterQuery>,
+    RawQuery(query): RawQuery,
+    body: Bytes,
 ) -> Response {
+    let no_members = "the body is empty or `{}`; for a dry run the query is `dry_run=true`";
+    let ordered = order::switch(query.as_deref(), "dry_run");
+    let ordered = ordered.and_then(|dry_run| {
+        order::members(&body, &[], no_members)?;
+        Ok(dry_run)
+    });
+    let dry_run = match ordered {
+        Ok(dry_run) => dry_run,
+        Err(problem) => return problem.into_response(),
+    };
     let Some(registrar) = registrar else {
         let detail = "registration is off: set DCR_ENABLED and IDP_BASE_URL, then restart";
         return Problem::new(StatusCode::CONFLICT, detail).into_response();
     };
     tracing::info!(
-        dry_run = query.dry_run,
+        dry_run,
         "Audit: registration ordered through /admin/register"
     );
     let shutdown = app.shutdown.clone();
-    if query.dry_run {
+    if dry_run {
         let report = shutdown.see_through(async move { registrar.dry_run().await });
         return match report.await.unwrap_or_else(|panicked| Err(panicked.into())) {
             Ok(report) => Json(report).into_response(),

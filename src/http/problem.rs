@@ -77,7 +77,6 @@ fn detail(status: StatusCode) -> &'static str {
         StatusCode::NOT_FOUND => "no such resource",
         StatusCode::METHOD_NOT_ALLOWED => "method not allowed; see the Allow header",
         StatusCode::PAYLOAD_TOO_LARGE => "the body of a request is at most 16 KiB",
-        StatusCode::REQUEST_TIMEOUT => "the request took too long",
         _ if status.is_server_error() => "the reason is in the log of the service",
         _ => "the request cannot be served",
     }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::app_state::AppState;
+use super::order;
 use super::problem::Problem;
 use super::rotate_answers::RotateAnswers;
 use crate::app::{App, Phase, RotationReport, chain};
@@ -41,9 +42,10 @@ async fn rotate(
     State(rotator): State<Arc<Rotator>>,
     State(answers): State<RotateAnswers>,
     headers: HeaderMap,
+    RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Response {
-    let order = match parse(&body) {
+    let order = match order::no_query(query.as_deref()).and_then(|()| parse(&body)) {
         Ok(order) => order,
         Err(problem) => return problem.into_response(),
     };
@@ -73,22 +75,11 @@ async fn rotate(
 }
 
 fn parse(body: &Bytes) -> Result<Order, Problem> {
-    let body: Body = if body.iter().all(u8::is_ascii_whitespace) {
-        Body::default()
-    } else {
-        serde_json::from_slice(body).map_err(|error| {
-            // JSON with other members is well-formed, but cannot be processed (RFC 9110 §15.5.21).
-            let status = match error.classify() {
-                serde_json::error::Category::Data => StatusCode::UNPROCESSABLE_ENTITY,
-                _ => StatusCode::BAD_REQUEST,
-            };
-            Problem::new(
-                status,
-                "the body is empty, or a JSON object with `mode` (`scheduled`, `now`, \
-                 `compromised`) and `alg`",
-            )
-        })?
-    };
+    let allowed = "the body is empty, or a JSON object with `mode` (`scheduled`, `now`, \
+                   `compromised`) and `alg`";
+    let members = order::members(body, &["mode", "alg"], allowed)?;
+    let body: Body = serde_json::from_value(Value::Object(members))
+        .map_err(|_| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, allowed))?;
     let unprocessable = |detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
     let mode = match body.mode.as_deref() {
         None | Some("scheduled") => Mode::Scheduled,
