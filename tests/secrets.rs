@@ -202,6 +202,21 @@ impl Seen {
     }
 }
 
+#[tokio::test]
+async fn the_query_of_an_address_reaches_no_output() {
+    let (world, closed) = (World::new().await, Port::reserve());
+    let env = world
+        .env_with_token()
+        .set("DCR_REGISTRATION_ENDPOINT", closed.url("/reg?token=s3cret"))
+        .set("BFF_BOOTSTRAP_TIMEOUT", "1s")
+        .set("BFF_LOG", "trace");
+
+    let ended = Bff::serve(&env).ended().await;
+
+    ended.fails(69, &["cannot connect to", "/reg"]);
+    assert!(!ended.to_string().contains("s3cret"), "{ended}");
+}
+
 /// Each secret is in the file that is for it, and every file is private that holds one.
 fn check_files(world: &World, secrets: &[String]) {
     for (path, contents) in world.volume.snapshot() {
