@@ -137,6 +137,7 @@ fn raw(answer: &Answer, received_at: Timestamp) -> RawAnswer {
     RawAnswer {
         location: answer.location.clone(),
         challenge: answer.challenge.clone(),
+        retry_after_s: answer.retry_after.map(|pause| pause.as_secs()),
         ..RawAnswer::new(answer.status, answer.bytes(), received_at)
     }
 }

@@ -95,6 +95,9 @@ pub struct RawAnswer {
     /// `WWW-Authenticate` (RFC 9110 §11.6.1), where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<String>,
+    /// `Retry-After` (RFC 9110 §10.2.3) in seconds, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u64>,
 }
 
 /// A client that exists at an IdP and is no longer used.
@@ -128,6 +131,7 @@ impl RawAnswer {
             received_at,
             location: None,
             challenge: None,
+            retry_after_s: None,
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct Refused {
     pub error: Option<OAuthError>,
     /// Where a redirect leads.
     pub location: Option<String>,
+    /// How long the IdP asks to wait, in seconds (RFC 9110 §10.2.3).
+    pub retry_after_s: Option<u64>,
     /// What it comes down to.
     pub because: RefusedBecause,
 }
@@ -112,6 +114,7 @@ impl RegistrationOutcome {
                     status,
                     error,
                     location: answer.location.as_deref().map(shown_url),
+                    retry_after_s: answer.retry_after_s,
                     because,
                 })
             }
@@ -282,7 +285,9 @@ impl Refused {
                  (grant types: DCR_GRANT_TYPES, algorithm: BFF_SIGNING_ALG, profile: \
                  DCR_CLIENT_PROFILE, others: DCR_EXTRA_METADATA)"
             }
-            RefusedBecause::RateLimit => "wait a while, then start again",
+            RefusedBecause::RateLimit => {
+                "run `bff register` again after the time that the IdP names, or in a few minutes"
+            }
             RefusedBecause::RedirectUri => {
                 "change DCR_REDIRECT_URIS to addresses the IdP allows; to give a registered \
                  client other addresses by a new registration, set DCR_FORCE_REPLACE=true"
@@ -311,6 +316,9 @@ impl fmt::Display for Refused {
         write!(f, "HTTP {}", self.status)?;
         if let Some(location) = &self.location {
             write!(f, " (Location: {location})")?;
+        }
+        if let Some(retry_after_s) = self.retry_after_s {
+            write!(f, " (try again in {retry_after_s} s)")?;
         }
         match &self.error {
             Some(error) => write!(f, ": {error}"),
@@ -422,6 +430,22 @@ mod tests {
             assert!(shown.starts_with("registration_client_uri: "), "{shown}");
             assert!(!shown.contains("s3cret"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_again() {
+        let answer = RawAnswer {
+            retry_after_s: Some(120),
+            ..RawAnswer::new(429, b"", Timestamp::UNIX_EPOCH)
+        };
+
+        let RegistrationOutcome::Refused(refused) = RegistrationOutcome::of(&attempt(), &answer)
+        else {
+            panic!("not refused")
+        };
+
+        assert_eq!(refused.to_string(), "HTTP 429 (try again in 120 s)");
+        assert!(refused.hint().contains("bff register"));
     }
 
     #[test]
