@@ -1,12 +1,19 @@
 //! Files, one durable step at a time. Used by `store` and `local_files`.
 
+mod access;
 mod durable_write;
 mod file_system;
 mod host_disk;
+mod own_files;
 
+pub use access::{
+    Access, Attributes, Finding, Opened, PRIVATE, PUBLIC, Secured, User, secure_directory,
+    secure_file,
+};
 pub use durable_write::{
     ReplaceError, anchor, create_directory, create_exclusive, is_not_ours, link, replace_own,
-    settle, sweep,
+    settle, sweep, sweep_beside,
 };
-pub use file_system::{Disk, DiskFile, Held, Kind, Lock, PRIVATE, PUBLIC};
+pub use file_system::{Disk, DiskFile, Held, Kind, Lock, NotAFile, OwnFile};
 pub use host_disk::HostDisk;
+pub use own_files::OwnFiles;

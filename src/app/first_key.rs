@@ -208,6 +208,7 @@ mod tests {
             keys_dir: volume.to_path_buf(),
             state_dir: volume.to_path_buf(),
             signing_key: signing_key.map(Path::to_path_buf),
+            group: None,
             passphrase: None,
             kid: None,
             algorithm: None,

@@ -11,7 +11,9 @@ use crate::local_files::read_pem;
 
 /// Reads the first key from the configured file.
 pub(super) async fn import(path: &Path, config: &KeysConfig) -> Result<SigningKey, KeysError> {
-    let text = read_pem(path).map_err(|source| KeysError::Unreadable {
+    let named = path.to_path_buf();
+    let text = blocking(move || read_pem(&named)).await;
+    let text = text.map_err(|source| KeysError::Unreadable {
         path: path.to_path_buf(),
         source,
     })?;

@@ -94,8 +94,10 @@ impl App {
         let (keys, state) = (&config.keys.keys_dir, &config.keys.state_dir);
         let disk: Arc<dyn Disk> = Arc::new(HostDisk);
         let client_file = config.dcr.client_cred_path.as_deref();
+        let directories = Directories::open(Arc::clone(&disk), keys, state, &owner())?;
+        directories.share(config.keys.group)?;
         let parts = Parts {
-            directories: Directories::open(Arc::clone(&disk), keys, state, &owner())?,
+            directories,
             outlets: Outlets::new(disk, keys, state, client_file),
             store: store_of(&config.keys),
         };

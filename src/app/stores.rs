@@ -10,5 +10,6 @@ use crate::store::{FileStore, Store};
 /// not.
 pub fn store_of(config: &KeysConfig) -> Arc<dyn Store> {
     let disk = Arc::new(HostDisk);
-    Arc::new(FileStore::new(disk, &config.keys_dir, &config.state_dir))
+    let store = FileStore::new(disk, &config.keys_dir, &config.state_dir);
+    Arc::new(store.with_group(config.group))
 }

@@ -6,8 +6,8 @@ use super::parse;
 use super::reader::Reader;
 use super::section::Section;
 use super::settings::{
-    BFF_JWT_SIGNING_KEY, BFF_KEY_PASSPHRASE, BFF_KEYS_DIR, BFF_KID, BFF_SIGNING_ALG, BFF_STATE_DIR,
-    DCR_SIGNING_KEY,
+    BFF_JWT_SIGNING_KEY, BFF_KEY_PASSPHRASE, BFF_KEYS_DIR, BFF_KEYS_GROUP, BFF_KID,
+    BFF_SIGNING_ALG, BFF_STATE_DIR, DCR_SIGNING_KEY,
 };
 use crate::jose::{Algorithm, Kid};
 use crate::secret::Secret;
@@ -19,9 +19,11 @@ pub struct KeysConfig {
     pub keys_dir: PathBuf,
     /// Where the state is written; `keys_dir` unless set apart.
     pub state_dir: PathBuf,
+    /// The group that may read private keys.
+    pub group: Option<u32>,
     /// The first signing key's PEM; none lets the service generate one.
     pub signing_key: Option<PathBuf>,
-    /// Decrypts that PEM.
+    /// Opens that PEM, and encrypts every key that is written.
     pub passphrase: Option<Secret>,
     /// The first key's `kid`; none means its RFC 7638 thumbprint.
     pub kid: Option<Kid>,
@@ -33,6 +35,7 @@ impl Section for KeysConfig {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let keys_dir = reader.value(BFF_KEYS_DIR, parse::path);
         let state_dir = reader.optional(BFF_STATE_DIR, parse::path);
+        let group = reader.optional(BFF_KEYS_GROUP, parse::group);
         let signing_key = reader.either(BFF_JWT_SIGNING_KEY, DCR_SIGNING_KEY, parse::path);
         let passphrase = reader.secret(BFF_KEY_PASSPHRASE, parse::passphrase);
         let kid = reader.optional(BFF_KID, parse::kid);
@@ -42,6 +45,7 @@ impl Section for KeysConfig {
         Some(Self {
             state_dir: state_dir?.unwrap_or_else(|| keys_dir.clone()),
             keys_dir,
+            group: group?,
             signing_key: signing_key?,
             passphrase: passphrase?,
             kid: kid?,

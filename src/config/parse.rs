@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use nix::unistd::Group;
 use tracing_subscriber::EnvFilter;
 
 pub(super) use self::duration::{duration, in_units};
@@ -88,6 +89,19 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
     Ok(PathBuf::from(text))
 }
 
+/// A group by its name or its number.
+pub(super) fn group(text: &str) -> Result<u32, Wrong> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    match Group::from_name(text) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        _ => Err(Wrong::expected(
+            "the name of a group that this host knows, or its number",
+        )),
+    }
+}
+
 /// The name of an algorithm, exactly.
 pub(super) fn algorithm(text: &str) -> Result<Algorithm, Wrong> {
     text.parse()
@@ -164,6 +178,15 @@ mod tests {
         for (text, expected) in cases {
             let address = socket_address(text).ok().map(|address| address.to_string());
             assert_eq!(address.as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_a_name_that_is_known_or_a_number() {
+        assert_eq!(group("root").ok(), Some(0));
+        assert_eq!(group("65532").ok(), Some(65_532));
+        for text in ["no-such-group", "-1", "4294967296"] {
+            assert!(group(text).is_err(), "{text}");
         }
     }
 

@@ -70,6 +70,7 @@ settings! {
     DCR_JWKS_URI "" Plain "The `jwks_uri` to register, if it is not `BFF_BASE_URL` + `/.well-known/jwks.json`.";
     BFF_KEYS_DIR "keys" Plain "The keys volume: PEM files and the state.";
     BFF_STATE_DIR "" Plain "Where the state is kept, if the keys are mounted read-only; default `BFF_KEYS_DIR`.";
+    BFF_KEYS_GROUP "" Plain "Group, by name or number, that may read private keys, for an application that signs by itself.";
     BFF_JWT_SIGNING_KEY "" Plain "Path of the first signing key's PEM.";
     DCR_SIGNING_KEY "" Plain "Another name of `BFF_JWT_SIGNING_KEY`.";
     BFF_KEY_PASSPHRASE "" Secret "Passphrase of an encrypted PKCS#8 PEM.";

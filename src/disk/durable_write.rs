@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use openssl::rand::rand_bytes;
 
+use super::access::Access;
 use super::file_system::{Disk, Kind};
 
 /// Ends the name of a file that is being written.
@@ -38,13 +39,13 @@ pub fn replace_own(
     disk: &dyn Disk,
     path: &Path,
     contents: &[u8],
-    mode: u32,
+    access: Access,
 ) -> Result<(), ReplaceError> {
     own(disk, path, Kind::File).map_err(ReplaceError::Before)?;
     let temporary = temporary(path).map_err(ReplaceError::Before)?;
     // What cannot be removed now is swept at the next start.
     let tidy = || drop(disk.remove(&temporary));
-    write_new(disk, &temporary, contents, mode).map_err(|error| {
+    write_new(disk, &temporary, contents, access).map_err(|error| {
         tidy();
         ReplaceError::Before(error)
     })?;
@@ -67,24 +68,29 @@ pub fn create_exclusive(
     disk: &dyn Disk,
     path: &Path,
     contents: &[u8],
-    mode: u32,
+    access: Access,
 ) -> io::Result<()> {
     let temporary = temporary(path)?;
-    let written = write_new(disk, &temporary, contents, mode);
+    let written = write_new(disk, &temporary, contents, access);
     let linked = written.and_then(|()| disk.hard_link(&temporary, path));
     // What cannot be removed now is swept at the next start.
     drop(disk.remove(&temporary));
     match linked {
         // Not every file system has hard links.
-        Err(error) if is_not_ours(&error) => create_in_place(disk, path, contents, mode)?,
+        Err(error) if is_not_ours(&error) => create_in_place(disk, path, contents, access)?,
         result => result?,
     }
     disk.sync_directory(directory(path))
 }
 
 /// Creates `path` where there are no hard links: a crash can leave it unfinished.
-fn create_in_place(disk: &dyn Disk, path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = disk.create(path, mode)?;
+fn create_in_place(
+    disk: &dyn Disk,
+    path: &Path,
+    contents: &[u8],
+    access: Access,
+) -> io::Result<()> {
+    let mut file = disk.create(path, access)?;
     let written = file.write(contents).and_then(|()| file.sync());
     written.inspect_err(|_| drop(disk.remove(path)))
 }
@@ -178,16 +184,30 @@ pub fn is_not_ours(error: &io::Error) -> bool {
     )
 }
 
-/// Removes what an interrupted write left behind, and says what that was.
+/// Removes what an interrupted write left behind in a directory of ours, and says what that was.
 ///
 /// # Errors
 ///
 /// Any I/O error.
 pub fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<PathBuf>> {
+    sweep_beginning(disk, directory, ".")
+}
+
+/// Removes what an interrupted write of the file `path` left behind beside it.
+///
+/// # Errors
+///
+/// Any I/O error.
+pub fn sweep_beside(disk: &dyn Disk, path: &Path) -> io::Result<Vec<PathBuf>> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    sweep_beginning(disk, directory(path), &format!(".{name}."))
+}
+
+fn sweep_beginning(disk: &dyn Disk, directory: &Path, start: &str) -> io::Result<Vec<PathBuf>> {
     let mut swept = Vec::new();
     for path in disk.list(directory)? {
         let name = path.file_name().map(|name| name.to_string_lossy());
-        if name.is_some_and(|name| name.starts_with('.') && name.ends_with(TEMPORARY)) {
+        if name.is_some_and(|name| name.starts_with(start) && name.ends_with(TEMPORARY)) {
             disk.remove(&path)?;
             swept.push(path);
         }
@@ -213,8 +233,8 @@ fn directory(path: &Path) -> &Path {
     }
 }
 
-fn write_new(disk: &dyn Disk, path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = disk.create(path, mode)?;
+fn write_new(disk: &dyn Disk, path: &Path, contents: &[u8], access: Access) -> io::Result<()> {
+    let mut file = disk.create(path, access)?;
     file.write(contents)?;
     file.sync()
 }
@@ -225,7 +245,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::thread;
 
-    use super::super::file_system::{PRIVATE, PUBLIC};
+    use super::super::access::{PRIVATE, PUBLIC};
     use super::super::host_disk::HostDisk;
     use super::*;
 
@@ -269,13 +289,13 @@ mod tests {
     #[test]
     fn a_file_has_the_mode_that_was_asked_for() {
         let directory = tempfile::tempdir().unwrap();
-        for (name, mode) in [("private", PRIVATE), ("public", PUBLIC)] {
+        for (name, access) in [("private", PRIVATE), ("public", PUBLIC)] {
             let path = directory.path().join(name);
 
-            replace_own(&HostDisk, &path, b"", mode).unwrap();
+            replace_own(&HostDisk, &path, b"", access).unwrap();
 
             let found = fs::metadata(path).unwrap().permissions().mode();
-            assert_eq!(found & 0o777, mode);
+            assert_eq!(found & 0o777, access.mode);
         }
     }
 }

@@ -1,14 +1,13 @@
 //! What is asked of a file system.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Permission bits: readable and writable by the owner alone.
-pub const PRIVATE: u32 = 0o600;
+use secrecy::zeroize::Zeroizing;
 
-/// Permission bits: readable by everybody.
-pub const PUBLIC: u32 = 0o644;
+use super::access::{Access, Opened, User};
 
 /// What the program asks of a file system, one step at a time.
 ///
@@ -53,12 +52,33 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Any I/O error.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// Makes an empty file with these permission bits.
+    /// Opens a file of ours to read it.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; [`NotAFile`] if it is a symbolic link or anything else but a regular file.
+    fn open_own(&self, path: &Path) -> io::Result<Box<dyn OwnFile>>;
+
+    /// Opens a directory to look at its attributes.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Opened>>;
+
+    /// The user of this process, by whose rights all this is done.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the system.
+    fn user(&self) -> io::Result<User>;
+
+    /// Makes an empty file with this access.
     ///
     /// # Errors
     ///
     /// Any I/O error; `AlreadyExists` if something is there.
-    fn create(&self, path: &Path, mode: u32) -> io::Result<Box<dyn DiskFile>>;
+    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>>;
 
     /// Opens a file to make it durable.
     ///
@@ -119,6 +139,34 @@ pub enum Kind {
     Link,
     /// A directory, a device, a socket or the like.
     Other,
+}
+
+/// A file of ours that was opened to be read.
+pub trait OwnFile: Opened {
+    /// Its contents.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn contents(&mut self) -> io::Result<Zeroizing<Vec<u8>>>;
+}
+
+/// A symbolic link, a directory or the like where a file of ours should be. It is not opened: it
+/// could lead to somebody else's file.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not a regular file; a symbolic link is not followed here")]
+pub struct NotAFile;
+
+impl NotAFile {
+    /// What an operator can do about it.
+    pub const HINT: &str = "put the file itself in the place of the link, or of what else is there";
+
+    /// Whether this is the reason of an error.
+    pub fn is_reason(error: &io::Error) -> bool {
+        error
+            .get_ref()
+            .is_some_and(<dyn Error + Send + Sync>::is::<Self>)
+    }
 }
 
 /// A file that was opened.

@@ -2,10 +2,17 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown, symlink,
+};
 use std::path::{Path, PathBuf};
 
-use super::file_system::{Disk, DiskFile, Held, Kind, Lock, PRIVATE};
+use nix::fcntl::OFlag;
+use nix::unistd::{Gid, Uid, getgroups};
+use secrecy::zeroize::Zeroizing;
+
+use super::access::{Access, Attributes, Opened, PRIVATE, User};
+use super::file_system::{Disk, DiskFile, Held, Kind, Lock, NotAFile, OwnFile};
 
 /// The file system of this host.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,14 +51,46 @@ impl Disk for HostDisk {
         fs::read(path)
     }
 
-    fn create(&self, path: &Path, mode: u32) -> io::Result<Box<dyn DiskFile>> {
+    fn open_own(&self, path: &Path) -> io::Result<Box<dyn OwnFile>> {
+        // Without waiting: a pipe has to be told from a file before anything is read.
+        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits())
+            .open(path)
+            .map_err(|error| match self.kind(path) {
+                Ok(Some(Kind::Link | Kind::Other)) => io::Error::other(NotAFile),
+                _ => error,
+            })?;
+        if file.metadata()?.is_file() {
+            Ok(Box::new(file))
+        } else {
+            Err(io::Error::other(NotAFile))
+        }
+    }
+
+    fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Opened>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn user(&self) -> io::Result<User> {
+        let mut groups: Vec<u32> = getgroups()?.into_iter().map(Gid::as_raw).collect();
+        groups.push(Gid::effective().as_raw());
+        let id = Uid::effective().as_raw();
+        Ok(User { id, groups })
+    }
+
+    fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
-            .mode(mode)
+            .mode(access.mode & !0o077)
             .open(path)?;
-        // The process may have a umask that takes more away.
-        file.set_permissions(Permissions::from_mode(mode))?;
+        if let Some(group) = access.group {
+            fchown(&file, None, Some(group))?;
+        }
+        // Whatever umask the process has.
+        file.set_permissions(Permissions::from_mode(access.mode))?;
         Ok(Box::new(file))
     }
 
@@ -85,7 +124,8 @@ impl Disk for HostDisk {
             .write(true)
             .create(true)
             .truncate(false)
-            .mode(PRIVATE)
+            .mode(PRIVATE.mode)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
             .open(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -99,6 +139,36 @@ impl Disk for HostDisk {
         file.set_len(0)?;
         file.write_all(owner.as_bytes())?;
         Ok(Lock::Held(Box::new(file)))
+    }
+}
+
+impl Opened for File {
+    fn attributes(&self) -> io::Result<Attributes> {
+        let found = self.metadata()?;
+        Ok(Attributes {
+            owner: found.uid(),
+            group: found.gid(),
+            mode: found.mode() & 0o7777,
+            links: found.nlink(),
+        })
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.set_permissions(Permissions::from_mode(mode))
+    }
+
+    fn set_group(&self, group: u32) -> io::Result<()> {
+        fchown(self, None, Some(group))
+    }
+}
+
+impl OwnFile for File {
+    fn contents(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+        // A buffer that grows leaves copies behind.
+        let length = usize::try_from(self.metadata()?.len()).unwrap_or_default();
+        let mut contents = Zeroizing::new(Vec::with_capacity(length + 1));
+        self.read_to_end(&mut contents)?;
+        Ok(contents)
     }
 }
 

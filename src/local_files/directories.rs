@@ -1,15 +1,17 @@
 //! The directories of keys and state, owned by one process.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{self, Disk, Held, Lock};
+use crate::disk::{self, Disk, Held, Lock, OwnFiles};
 
 /// The directories of keys and state, which this process owns until this is dropped.
 #[derive(Debug)]
 pub struct Directories {
     disk: Arc<dyn Disk>,
+    files: OwnFiles,
     keys: PathBuf,
     state: PathBuf,
     /// One process owns a state directory.
@@ -21,6 +23,12 @@ pub struct Directories {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// This process may not give files to the group that may read keys.
+    #[error("bff is not a member of group {group} (BFF_KEYS_GROUP), so it cannot give keys to it")]
+    Group {
+        /// The group.
+        group: u32,
+    },
     /// Another process owns the state directory.
     #[error("{path} is locked by another bff ({owner})")]
     Locked {
@@ -43,6 +51,10 @@ impl OpenError {
     /// What an operator can do now.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Group { .. } => {
+                "add the user that runs bff to that group (in a container: --group-add, group_add, \
+                 supplementalGroups), or change BFF_KEYS_GROUP"
+            }
             Self::Locked { .. } => {
                 "stop the other one, or give this one a BFF_STATE_DIR of its own"
             }
@@ -117,12 +129,39 @@ impl Directories {
                 Err(_) => {}
             }
         }
+        let files = OwnFiles::new(Arc::clone(&disk));
+        for directory in BTreeSet::from([state, keys]) {
+            let secured = files.secure_directory(directory, None);
+            secured.map_err(unusable(directory))?;
+        }
         Ok(Self {
+            files,
             disk,
             keys: keys.to_path_buf(),
             state: state.to_path_buf(),
             lock,
         })
+    }
+
+    /// Lets the members of a group list the keys directory; who may read a key is up to the store.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Group`] if this process could not give a file to that group.
+    pub fn share(&self, group: Option<u32>) -> Result<(), OpenError> {
+        let Some(group) = group else {
+            return Ok(());
+        };
+        let unusable = |source| OpenError::Unusable {
+            path: self.keys.clone(),
+            source,
+        };
+        let user = self.disk.user().map_err(unusable)?;
+        if user.id != 0 && !user.groups.contains(&group) {
+            return Err(OpenError::Group { group });
+        }
+        let secured = self.files.secure_directory(&self.keys, Some(group));
+        secured.map_err(unusable)
     }
 
     /// The names of the PEM files in them, without `.pem`, sorted. Symbolic links are left out.
@@ -160,6 +199,7 @@ fn is_first_start(disk: &dyn Disk, state: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use super::*;
     use crate::disk::HostDisk;
@@ -187,6 +227,22 @@ mod tests {
 
         assert!(!leftover.exists());
         assert!(directory.path().join(".gitkeep").exists());
+    }
+
+    #[test]
+    fn directories_that_others_can_write_are_closed_to_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let mode = |mode| fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode));
+        mode(0o777).unwrap();
+
+        let directories = open(directory.path(), "a").unwrap();
+
+        let found = fs::metadata(directory.path()).unwrap();
+        assert_eq!(found.mode() & 0o7777, 0o755);
+        mode(0o700).unwrap();
+        directories.share(Some(found.gid())).unwrap();
+        let found = fs::metadata(directory.path()).unwrap();
+        assert_eq!(found.mode() & 0o7777, 0o750);
     }
 
     fn open(directory: &Path, owner: &str) -> Result<Directories, OpenError> {

@@ -1,21 +1,41 @@
 //! Files that an operator names in a setting or a flag.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+
+use nix::fcntl::OFlag;
+use secrecy::zeroize::Zeroizing;
 
 use crate::disk::{self, HostDisk, PRIVATE, PUBLIC, ReplaceError};
 use crate::secret::Secret;
+
+/// Largest PEM file that is read, in bytes.
+const MAX_PEM: u64 = 64 * 1024;
 
 /// Reads a PEM file, and logs a warning if users other than its owner can read it.
 ///
 /// # Errors
 ///
-/// Any I/O error.
+/// Any I/O error, also for anything but a regular file of at most 64 KiB.
 pub fn read_pem(path: &Path) -> io::Result<Secret> {
-    let text = fs::read(path)?;
-    let mode = fs::metadata(path)?.permissions().mode();
+    // Without waiting for the other end of a pipe.
+    let mut open = OpenOptions::new();
+    let file = open
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.len() > MAX_PEM {
+        let what = "it is not a regular file of at most 64 KiB";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    let mode = found.permissions().mode();
+    let mut text = Zeroizing::new(Vec::with_capacity(
+        found.len().try_into().unwrap_or_default(),
+    ));
+    file.take(MAX_PEM).read_to_end(&mut text)?;
     if mode & 0o077 != 0 {
         tracing::warn!(
             path = %path.display(),

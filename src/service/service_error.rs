@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::app::{Class, OpenAppError, UpdateError, chain};
+use crate::local_files::OpenError;
 use crate::registrar::BootstrapError;
 use crate::state::RingRefusal;
 use crate::store::CommitError;
@@ -53,6 +54,7 @@ impl ServiceError {
             Self::Open(OpenAppError::Keys(error)) if error.is_configuration() => {
                 Class::Configuration
             }
+            Self::Open(OpenAppError::Open(OpenError::Group { .. })) => Class::Configuration,
             _ => Class::Failure,
         }
     }

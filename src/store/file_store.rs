@@ -4,12 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use secrecy::zeroize::Zeroizing;
+
 use super::bad_document::BadDocument;
 use super::encoding::{decode, encode};
 use super::place::Place;
 use super::store_error::{CommitError, KeyStoreError, LoadError};
 use super::store_trait::{Loaded, Store};
-use crate::disk::{self, Disk, PRIVATE, ReplaceError};
+use crate::disk::{self, Access, Disk, NotAFile, OwnFiles, PRIVATE, ReplaceError};
 use crate::jose::Kid;
 use crate::secret::Secret;
 use crate::state::{Rev, State};
@@ -20,6 +22,9 @@ use crate::state::{Rev, State};
 #[derive(Debug)]
 pub struct FileStore {
     disk: Arc<dyn Disk>,
+    files: OwnFiles,
+    /// Who may read a private key.
+    access: Access,
     keys: PathBuf,
     state: PathBuf,
     /// One write at a time: each looks first.
@@ -47,7 +52,7 @@ const KEY_MISSING: &str = "restore the file from a backup of BFF_KEYS_DIR; witho
 
 /// A document with the bytes it was read from.
 struct Document {
-    text: Vec<u8>,
+    text: Zeroizing<Vec<u8>>,
     state: State,
     rev: Rev,
 }
@@ -56,10 +61,21 @@ impl FileStore {
     /// The store in these directories, which exist.
     pub fn new(disk: Arc<dyn Disk>, keys: &Path, state: &Path) -> Self {
         Self {
+            files: OwnFiles::new(Arc::clone(&disk)),
             disk,
+            access: PRIVATE,
             keys: keys.to_path_buf(),
             state: state.to_path_buf(),
             writing: Mutex::default(),
+        }
+    }
+
+    /// The same store, in which this group may read private keys.
+    #[must_use]
+    pub fn with_group(self, group: Option<u32>) -> Self {
+        Self {
+            access: Access::of_key(group),
+            ..self
         }
     }
 
@@ -70,7 +86,7 @@ impl FileStore {
     fn read(&self, name: &str) -> Result<Result<Document, BadDocument>, LoadError> {
         let path = self.state.join(name);
         let place = || Place::file(&path);
-        match self.disk.read(&path) {
+        match self.files.read(&path, PRIVATE) {
             Ok(text) => match decode(&text) {
                 Ok((state, rev)) => Ok(Ok(Document { text, state, rev })),
                 Err(BadDocument::Version(version)) => Err(LoadError::NewerVersion {
@@ -82,8 +98,8 @@ impl FileStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(BadDocument::Missing)),
             Err(source) => Err(LoadError::Unreadable {
                 place: place(),
+                hint: hint(&source, READABLE),
                 source,
-                hint: READABLE,
             }),
         }
     }
@@ -114,8 +130,8 @@ impl FileStore {
     /// Whether this very PEM is kept at `path`; it is then made durable.
     fn keeps(&self, path: &Path, pem: &[u8]) -> Result<bool, KeyStoreError> {
         let place = Place::file(path);
-        match self.disk.read(path) {
-            Ok(text) if text == pem => match disk::settle(self.disk.as_ref(), path) {
+        match self.files.read(path, self.access) {
+            Ok(text) if *text == pem => match disk::settle(self.disk.as_ref(), path) {
                 Err(source) if !disk::is_not_ours(&source) => Err(unwritable(path, source)),
                 _ => Ok(true),
             },
@@ -123,14 +139,23 @@ impl FileStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(KeyStoreError::Unreadable {
                 place,
+                hint: hint(&source, KEY_READABLE),
                 source,
-                hint: KEY_READABLE,
             }),
         }
     }
 
     fn create_key(&self, path: &Path, pem: &[u8]) -> io::Result<()> {
-        disk::create_exclusive(self.disk.as_ref(), path, pem, PRIVATE)
+        disk::create_exclusive(self.disk.as_ref(), path, pem, self.access)
+    }
+}
+
+/// What an operator can do about this error, or else this.
+fn hint(error: &io::Error, otherwise: &'static str) -> &'static str {
+    if NotAFile::is_reason(error) {
+        NotAFile::HINT
+    } else {
+        otherwise
     }
 }
 
@@ -199,9 +224,9 @@ impl Store for FileStore {
     fn read_key(&self, kid: &Kid) -> Result<Secret, KeyStoreError> {
         let name = file_name(kid);
         let path = self.keys.join(&name);
-        let mut found = self.disk.read(&path);
+        let mut found = self.files.read(&path, self.access);
         if is_missing(&found) {
-            found = self.disk.read(&self.state.join(&name));
+            found = self.files.read(&self.state.join(&name), self.access);
         }
         let place = Place::file(&path);
         match found {
@@ -212,8 +237,8 @@ impl Store for FileStore {
             }),
             Err(source) => Err(KeyStoreError::Unreadable {
                 place,
+                hint: hint(&source, KEY_READABLE),
                 source,
-                hint: KEY_READABLE,
             }),
         }
     }
@@ -246,14 +271,14 @@ fn is_read_only(error: &io::Error) -> bool {
     )
 }
 
-fn is_missing(result: &io::Result<Vec<u8>>) -> bool {
+fn is_missing<T>(result: &io::Result<T>) -> bool {
     matches!(result, Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     use super::*;
     use crate::disk::HostDisk;
@@ -321,6 +346,79 @@ mod tests {
         }
         names.sort();
         assert_eq!(names, ["k1.pem", CURRENT]);
+    }
+
+    #[test]
+    fn what_others_may_read_is_closed_to_them_when_it_is_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let kid: Kid = "k1".parse().unwrap();
+        store.commit(&State::default(), Rev::default()).unwrap();
+        store.write_key(&kid, &Secret::new("pem")).unwrap();
+        // As a kubelet leaves the files of a volume with an `fsGroup`.
+        let paths = ["k1.pem", CURRENT].map(|name| directory.path().join(name));
+        for path in &paths {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o660)).unwrap();
+        }
+
+        store.load().unwrap();
+        store.read_key(&kid).unwrap();
+
+        for path in &paths {
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn the_group_of_the_keys_reads_keys_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let group = fs::metadata(directory.path()).unwrap().gid();
+        let kid: Kid = "k1".parse().unwrap();
+        open(directory.path())
+            .write_key(&kid, &Secret::new("pem"))
+            .unwrap();
+
+        let store = open(directory.path()).with_group(Some(group));
+        store.commit(&State::default(), Rev::default()).unwrap();
+        store.read_key(&kid).unwrap();
+        store
+            .write_key(&"k2".parse().unwrap(), &Secret::new("pem"))
+            .unwrap();
+
+        for (name, expected) in [("k1.pem", 0o640), ("k2.pem", 0o640), (CURRENT, 0o600)] {
+            let found = fs::metadata(directory.path().join(name)).unwrap();
+            assert_eq!(found.mode() & 0o777, expected, "{name}");
+            assert_eq!(found.gid(), group, "{name}");
+        }
+        open(directory.path()).read_key(&kid).unwrap();
+        let found = fs::metadata(directory.path().join("k1.pem")).unwrap();
+        assert_eq!(found.mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_refused_and_is_not_the_absence_of_one() {
+        let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = open(directory.path());
+        let target = other.path().join("theirs");
+        for exists in [false, true] {
+            if exists {
+                fs::write(&target, "theirs").unwrap();
+            }
+            for name in ["k1.pem", CURRENT] {
+                let path = directory.path().join(name);
+                symlink(&target, &path).unwrap();
+
+                let hint = if name == CURRENT {
+                    store.load().unwrap_err().hint()
+                } else {
+                    store.read_key(&"k1".parse().unwrap()).unwrap_err().hint()
+                };
+
+                assert_eq!(hint, NotAFile::HINT, "{name}");
+                fs::remove_file(path).unwrap();
+            }
+        }
     }
 
     #[test]

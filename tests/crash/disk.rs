@@ -5,7 +5,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bff::disk::{Disk, DiskFile, Held, Kind as Found, Lock};
+use bff::disk::{
+    Access, Attributes, Disk, DiskFile, Held, Kind as Found, Lock, Opened, OwnFile, User,
+};
+use secrecy::zeroize::Zeroizing;
 
 use crate::steps::{Fault, Kind, Random, Steps};
 
@@ -344,7 +347,23 @@ impl Disk for Mount {
         })
     }
 
-    fn create(&self, path: &Path, _mode: u32) -> io::Result<Box<dyn DiskFile>> {
+    fn open_own(&self, path: &Path) -> io::Result<Box<dyn OwnFile>> {
+        Ok(Box::new(Own(self.read(path)?)))
+    }
+
+    fn open_directory(&self, path: &Path) -> io::Result<Box<dyn Opened>> {
+        self.disk.lock().directory(path)?;
+        Ok(Box::new(Own(Vec::new())))
+    }
+
+    fn user(&self) -> io::Result<User> {
+        Ok(User {
+            id: 0,
+            groups: Vec::new(),
+        })
+    }
+
+    fn create(&self, path: &Path, _access: Access) -> io::Result<Box<dyn DiskFile>> {
         let node = self.step(Kind::Change, "create", path, |volume| {
             volume.link(path, Node::File(Contents::default()))
         })?;
@@ -412,6 +431,35 @@ impl Disk for Mount {
             volume.file(node).now = owner.as_bytes().to_vec();
             Ok(Lock::Held(Box::new(Unlocked)))
         })
+    }
+}
+
+/// What was read from a file, which is as it should be.
+#[derive(Debug)]
+struct Own(Vec<u8>);
+
+impl Opened for Own {
+    fn attributes(&self) -> io::Result<Attributes> {
+        Ok(Attributes {
+            owner: 0,
+            group: 0,
+            mode: 0o600,
+            links: 1,
+        })
+    }
+
+    fn set_mode(&self, _mode: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_group(&self, _group: u32) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl OwnFile for Own {
+    fn contents(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+        Ok(Zeroizing::new(self.0.clone()))
     }
 }
 
