@@ -13,6 +13,7 @@ mod ledger;
 mod local_outlets;
 mod operator_key;
 mod published;
+mod reencrypt;
 mod shared;
 mod shutdown;
 mod signer;
@@ -30,7 +31,8 @@ pub use keys_error::KeysError;
 pub use ledger::{Ledger, UpdateError};
 pub use local_outlets::LocalOutlets;
 pub use published::PublishedJwks;
-pub use shared::{App, OpenAppError, Parts};
+pub use reencrypt::{ReencryptError, Reencrypted, reencrypt};
+pub use shared::{App, OpenAppError, Parts, owner};
 pub use shutdown::{Panicked, Shutdown, Signals};
 pub use signer::{NoSigner, Signer};
 pub use status::{

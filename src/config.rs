@@ -25,7 +25,7 @@ pub use self::configuration::Config;
 pub use self::dcr_section::{AssertionAudience, DcrConfig, JwksMode, RedirectUpdateMode};
 pub use self::env::{Env, Overrides};
 pub use self::idp_section::{IdpConfig, MintConfig};
-pub use self::keys_section::KeysConfig;
+pub use self::keys_section::{KeysConfig, OldPassphrase};
 pub use self::listen_section::ListenConfig;
 pub use self::log_section::LogConfig;
 pub use self::mistakes::{ConfigError, ConfigErrors, ConfigWarning, Origin};

@@ -4,6 +4,7 @@
 //! [`PublicJwk`] has no member for a private value, so a set made of them cannot leak one.
 
 mod algorithm;
+mod encrypted_pem;
 mod kid;
 mod pem;
 mod public_jwk;
@@ -11,6 +12,6 @@ mod signing_key;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use kid::{InvalidKid, Kid};
-pub use pem::LoadKeyError;
+pub use pem::{LoadKeyError, Wrapping};
 pub use public_jwk::{KeyType, PublicJwk, PublicKey};
 pub use signing_key::{MakeKeyError, SignError, SigningKey};

@@ -1,5 +1,7 @@
 //! The first key: imported, or made.
 
+use std::sync::Arc;
+
 use super::blocking::blocking;
 use super::keys_error::KeysError;
 use super::ledger::Ledger;
@@ -32,6 +34,7 @@ pub(super) async fn ensure(
         Some(path) => (import(path, config).await?, "imported"),
         None => (made(ledger, directories, config).await?, "made"),
     };
+    let key = Arc::new(key);
     keep(ledger, config.passphrase.clone(), &key, clock).await?;
     let now = clock.now();
     ledger
@@ -116,7 +119,6 @@ async fn restamp(ledger: &Ledger, config: &KeysConfig) -> Result<(), KeysError> 
 mod tests {
     use std::fs;
     use std::path::Path;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
@@ -139,7 +141,7 @@ mod tests {
     async fn a_start_that_was_interrupted_after_the_file_goes_on_with_that_key() {
         let volume = tempfile::tempdir().unwrap();
         let config = config(volume.path(), None);
-        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let key = Arc::new(SigningKey::generate(Algorithm::ES256).unwrap());
         let ledger = Ledger::load(store_of(&config), Duration::from_mins(5)).unwrap();
         keep(&ledger, None, &key, &Clock::system()).await.unwrap();
         drop(ledger);

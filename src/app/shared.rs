@@ -195,7 +195,7 @@ impl App {
 }
 
 /// What another process reads that finds the state directory locked.
-fn owner() -> String {
+pub fn owner() -> String {
     let host = Path::new("/proc/sys/kernel/hostname");
     let host = std::fs::read_to_string(host).unwrap_or_default();
     format!("process {} on {}", std::process::id(), host.trim())

@@ -8,7 +8,7 @@ use super::blocking::blocking;
 use super::keys_error::KeysError;
 use super::ledger::Ledger;
 use crate::clock::Clock;
-use crate::jose::{Algorithm, Kid, SigningKey};
+use crate::jose::{Algorithm, Kid, SigningKey, Wrapping};
 use crate::keyring::{KeyRing, KeyState};
 use crate::secret::Secret;
 use crate::store::{KeyStoreError, Store};
@@ -71,7 +71,7 @@ impl Signer {
         let ring = state.ring().ok_or(KeysError::KeyOfClientMissing)?;
         for (record, key_state) in ring.keys() {
             match signer.load(&record.jwk.kid, ring).await {
-                Ok(key) => signer.keep(key),
+                Ok(key) => signer.keep(Arc::new(key)),
                 Err(error) if key_state == KeyState::Current => return Err(error),
                 Err(error) => tracing::warn!(
                     key.kid = %record.jwk.kid,
@@ -80,7 +80,33 @@ impl Signer {
                 ),
             }
         }
+        if signer.passphrase.is_some() {
+            signer.report_clear().await;
+        }
         Ok(signer)
+    }
+
+    /// Warns about keys that are stored in clear though a passphrase is set.
+    async fn report_clear(&self) {
+        let state = self.ledger.state();
+        let store = Arc::clone(self.ledger.store());
+        let clear = blocking(move || {
+            let kids = state.ring().into_iter().flat_map(KeyRing::keys);
+            let kids = kids.map(|(record, _)| &record.jwk.kid);
+            let is_clear = |kid: &&Kid| {
+                let text = store.read_key(kid);
+                text.is_ok_and(|text| Wrapping::of(text.expose()) == Wrapping::Clear)
+            };
+            let clear: Vec<String> = kids.filter(is_clear).map(Kid::to_string).collect();
+            clear.join(", ")
+        })
+        .await;
+        if !clear.is_empty() {
+            tracing::warn!(
+                "BFF_KEY_PASSPHRASE is set, but the files of these keys are not encrypted: {clear}; \
+                 hint: stop the service and run `bff keys reencrypt`"
+            );
+        }
     }
 
     /// The key that signs.
@@ -114,6 +140,7 @@ impl Signer {
     ///
     /// [`KeysError`].
     pub async fn add(&self, key: SigningKey, clock: &Clock) -> Result<(), KeysError> {
+        let key = Arc::new(key);
         keep(&self.ledger, self.passphrase.clone(), &key, clock).await?;
         self.keep(key);
         Ok(())
@@ -129,9 +156,9 @@ impl Signer {
         key.ok().filter(|key| !ring.knows(key.public()))
     }
 
-    fn keep(&self, key: SigningKey) {
+    fn keep(&self, key: Arc<SigningKey>) {
         let mut keys = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
-        keys.insert(key.kid().clone(), Arc::new(key));
+        keys.insert(key.kid().clone(), key);
     }
 
     async fn load(&self, kid: &Kid, ring: &KeyRing) -> Result<SigningKey, KeysError> {
@@ -151,10 +178,11 @@ impl Signer {
 pub(super) async fn keep(
     ledger: &Ledger,
     passphrase: Option<Secret>,
-    key: &SigningKey,
+    key: &Arc<SigningKey>,
     clock: &Clock,
 ) -> Result<(), KeysError> {
-    let pem = key.to_pem(passphrase.as_ref())?;
+    let (written, protected) = (Arc::clone(key), passphrase.clone());
+    let pem = blocking(move || written.to_pem(protected.as_ref())).await?;
     let (kid, public, alg) = (key.kid().clone(), key.public().clone(), key.alg());
     let (store, looked_for) = (Arc::clone(ledger.store()), kid.clone());
     let found = blocking(move || store.read_key(&looked_for)).await;

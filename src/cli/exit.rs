@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Error;
 
 use super::output;
-use crate::app::Class;
+use crate::app::{Class, ReencryptError};
 use crate::config::ConfigErrors;
 use crate::idp::IdpAdminError;
 use crate::registrar::{BootstrapError, EndpointsError};
@@ -101,6 +101,17 @@ impl From<BootstrapError> for Failure {
 impl From<EndpointsError> for Failure {
     fn from(error: EndpointsError) -> Self {
         BootstrapError::from(error).into()
+    }
+}
+
+impl From<ReencryptError> for Failure {
+    fn from(error: ReencryptError) -> Self {
+        let exit = match error {
+            ReencryptError::Passphrase { .. } => Exit::Configuration,
+            _ => Exit::Failure,
+        };
+        let hint = error.hint();
+        Self::new(exit, error, hint)
     }
 }
 

@@ -3,16 +3,18 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::context::{Context, stored};
 use super::exit::{Exit, Failure};
 use super::output;
-use crate::app::{KeyReport, StatusReport};
-use crate::config::KeysConfig;
+use crate::app::{self, KeyReport, Reencrypted, StatusReport};
+use crate::config::{KeysConfig, OldPassphrase};
+use crate::disk::HostDisk;
 use crate::jose::{Algorithm, LoadKeyError, SigningKey};
 use crate::local_files::write_private_file;
 use crate::secret::Secret;
@@ -25,6 +27,8 @@ pub(super) enum Command {
     Import(Import),
     /// Shows the keys of the client and what each is for.
     List,
+    /// Writes every key file anew with the present passphrase, while the service is stopped.
+    Reencrypt(Reencrypt),
 }
 
 #[derive(Args, Debug)]
@@ -49,12 +53,20 @@ pub(super) struct Import {
     out: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct Reencrypt {
+    /// Stores the keys in clear; `BFF_KEY_PASSPHRASE` has to be unset.
+    #[arg(long)]
+    clear: bool,
+}
+
 pub(super) fn command(context: &Context, command: &Command) -> Result<(), Failure> {
     let config = context.read::<KeysConfig>()?;
     match command {
         Command::Generate(arguments) => generate(context, &config, arguments),
         Command::Import(arguments) => import(context, &config, arguments),
         Command::List => list(context, &config),
+        Command::Reencrypt(arguments) => reencrypt(context, &config, arguments),
     }
 }
 
@@ -184,6 +196,46 @@ fn list(context: &Context, config: &KeysConfig) -> Result<(), Failure> {
             "{:<8}  {alg:<5}  created {created_at}  published {published}  {kid}",
             state.word(),
         ));
+    }
+    Ok(())
+}
+
+fn reencrypt(context: &Context, config: &KeysConfig, arguments: &Reencrypt) -> Result<(), Failure> {
+    let OldPassphrase(old) = context.read()?;
+    if config.passphrase.is_some() == arguments.clear {
+        let (what, hint) = if arguments.clear {
+            (
+                "BFF_KEY_PASSPHRASE is set",
+                "unset it, or leave out --clear",
+            )
+        } else {
+            (
+                "BFF_KEY_PASSPHRASE is not set",
+                "set it (or BFF_KEY_PASSPHRASE_FILE), or store the keys in clear with --clear",
+            )
+        };
+        return Err(Failure::new(
+            Exit::Configuration,
+            anyhow::anyhow!(what),
+            hint,
+        ));
+    }
+    let disk = Arc::new(HostDisk);
+    let done = app::reencrypt(disk, config, old.as_ref(), &app::owner())?;
+    if context.json {
+        let keys = done
+            .iter()
+            .map(|key| json!({"kid": key.kid, "written": key.written}));
+        let keys: Value = keys.collect();
+        output::line(&keys.to_string());
+        return Ok(());
+    }
+    if done.is_empty() {
+        output::note("there are no keys yet");
+    }
+    for Reencrypted { kid, written } in &done {
+        let what = if *written { "written" } else { "unchanged" };
+        output::line(&format!("{what:<9}  {kid}"));
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use super::parse;
 use super::reader::Reader;
 use super::section::Section;
 use super::settings::{
-    BFF_JWT_SIGNING_KEY, BFF_KEY_PASSPHRASE, BFF_KEYS_DIR, BFF_KEYS_GROUP, BFF_KID,
-    BFF_SIGNING_ALG, BFF_STATE_DIR, DCR_SIGNING_KEY,
+    BFF_JWT_SIGNING_KEY, BFF_KEY_PASSPHRASE, BFF_KEY_PASSPHRASE_OLD, BFF_KEYS_DIR, BFF_KEYS_GROUP,
+    BFF_KID, BFF_SIGNING_ALG, BFF_STATE_DIR, DCR_SIGNING_KEY,
 };
 use crate::jose::{Algorithm, Kid};
 use crate::secret::Secret;
@@ -51,5 +51,16 @@ impl Section for KeysConfig {
             kid: kid?,
             algorithm: algorithm?,
         })
+    }
+}
+
+/// The passphrase that key files were encrypted with before.
+#[derive(Clone, Debug)]
+pub struct OldPassphrase(pub Option<Secret>);
+
+impl Section for OldPassphrase {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let old = reader.secret(BFF_KEY_PASSPHRASE_OLD, parse::passphrase);
+        old.map(Self)
     }
 }

@@ -73,7 +73,8 @@ settings! {
     BFF_KEYS_GROUP "" Plain "Group, by name or number, that may read private keys, for an application that signs by itself.";
     BFF_JWT_SIGNING_KEY "" Plain "Path of the first signing key's PEM.";
     DCR_SIGNING_KEY "" Plain "Another name of `BFF_JWT_SIGNING_KEY`.";
-    BFF_KEY_PASSPHRASE "" Secret "Passphrase of an encrypted PKCS#8 PEM.";
+    BFF_KEY_PASSPHRASE "" Secret "Encrypts every private key that `bff` writes, and opens those that are encrypted.";
+    BFF_KEY_PASSPHRASE_OLD "" Secret "The passphrase before this one, for `bff keys reencrypt`.";
     BFF_KID "" Plain "`kid` of the first key; default its RFC 7638 thumbprint.";
     BFF_SIGNING_ALG "" Plain "Signature algorithm; default by key.";
     BFF_JWKS_MAX_AGE "300" Plain "Cache lifetime of the JWK Set, 1 s to 24 h.";

@@ -7,6 +7,7 @@ use openssl::pkey::{Id, PKey, Private};
 use secrecy::zeroize::Zeroizing;
 
 use super::algorithm::Algorithm;
+use super::encrypted_pem;
 use super::public_jwk::KeyType;
 use crate::secret::Secret;
 
@@ -71,7 +72,10 @@ impl LoadKeyError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::AlgorithmMismatch { .. } => "change BFF_SIGNING_ALG, or leave it unset",
-            Self::BadPassphrase => "check BFF_KEY_PASSPHRASE (or BFF_KEY_PASSPHRASE_FILE)",
+            Self::BadPassphrase => {
+                "set BFF_KEY_PASSPHRASE (or BFF_KEY_PASSPHRASE_FILE) to the one it was encrypted \
+                 with; `bff keys reencrypt` changes it"
+            }
             Self::NoPem { found } if *found == BINARY => {
                 "convert it with `openssl pkey -inform DER -in FILE -out NEW`, or make a key with \
                  `bff keys generate --alg ES256 --out FILE`"
@@ -103,6 +107,37 @@ const OPENSSH: &str = "OPENSSH PRIVATE KEY";
 /// Smallest and largest RSA modulus, in bits (RFC 7518 §3.3; above, signing takes seconds).
 const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=8192;
 
+/// How the text of a PEM file protects the key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wrapping {
+    /// Not at all.
+    Clear,
+    /// Encrypted as [`SigningKey::to_pem`] does now.
+    ///
+    /// [`SigningKey::to_pem`]: super::SigningKey::to_pem
+    Current,
+    /// Encrypted in another way, perhaps with fewer rounds.
+    Other,
+}
+
+impl Wrapping {
+    /// How `text` protects the key that it holds.
+    pub fn of(text: &str) -> Self {
+        if encrypted_pem::is_current(text) {
+            Self::Current
+        } else if is_encrypted(text) {
+            Self::Other
+        } else {
+            Self::Clear
+        }
+    }
+}
+
+fn is_encrypted(text: &str) -> bool {
+    let mut labels = text.lines().filter_map(label);
+    labels.any(|label| label.starts_with("ENCRYPTED")) || text.contains("Proc-Type: 4,ENCRYPTED")
+}
+
 /// Reads the one private key of `text`: PKCS#1, PKCS#8 (also encrypted) or SEC1, with
 /// whatever stands around it.
 pub(super) fn private_key(
@@ -125,7 +160,7 @@ pub(super) fn private_key(
             });
         }
     };
-    let encrypted = label.starts_with("ENCRYPTED") || text.contains("Proc-Type: 4,ENCRYPTED");
+    let encrypted = is_encrypted(&text);
     if encrypted && passphrase.is_none() {
         return Err(LoadKeyError::PassphraseMissing);
     }

@@ -15,10 +15,11 @@ use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
-use openssl::symm::Cipher;
+use secrecy::zeroize::Zeroizing;
 use serde::Serialize;
 
 use super::algorithm::Algorithm;
+use super::encrypted_pem::encrypted;
 use super::kid::Kid;
 use super::pem::{self, LoadKeyError};
 use super::public_jwk::{KeyType, PublicJwk, PublicKey};
@@ -121,18 +122,18 @@ impl SigningKey {
 
     /// The private key as PKCS#8 PEM, encrypted if there is a passphrase.
     ///
+    /// Encrypting takes a tenth of a second: call it from a thread that may block.
+    ///
     /// # Errors
     ///
     /// [`MakeKeyError`] if OpenSSL fails.
     pub fn to_pem(&self, passphrase: Option<&Secret>) -> Result<Secret, MakeKeyError> {
-        let pem = match passphrase {
-            None => self.private.private_key_to_pem_pkcs8(),
-            Some(passphrase) => self.private.private_key_to_pem_pkcs8_passphrase(
-                Cipher::aes_256_cbc(),
-                passphrase.expose().as_bytes(),
-            ),
-        };
-        let pem = pem.map_err(MakeKeyError)?;
+        if let Some(passphrase) = passphrase {
+            let pkcs8 = self.private.private_key_to_pkcs8().map_err(MakeKeyError)?;
+            return encrypted(&Zeroizing::new(pkcs8), passphrase).map_err(MakeKeyError);
+        }
+        let pem = self.private.private_key_to_pem_pkcs8();
+        let pem = Zeroizing::new(pem.map_err(MakeKeyError)?);
         Ok(Secret::new(String::from_utf8_lossy(&pem)))
     }
 

@@ -145,6 +145,24 @@ impl FileStore {
         }
     }
 
+    /// Writes the file of a key that is kept here anew: the same key, encrypted in another way.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyStoreError`]; the file is as it was, or as it should be.
+    pub fn rewrap_key(&self, kid: &Kid, pem: &Secret) -> Result<(), KeyStoreError> {
+        let _turn = self.turn();
+        let name = file_name(kid);
+        let mut path = self.keys.join(&name);
+        let there = self.disk.kind(&path);
+        if there.map_err(|source| unwritable(&path, source))?.is_none() {
+            path = self.state.join(&name);
+        }
+        let pem = pem.expose().as_bytes();
+        disk::replace_own(self.disk.as_ref(), &path, pem, self.access)
+            .map_err(|error| unwritable(&path, error.into_io()))
+    }
+
     fn create_key(&self, path: &Path, pem: &[u8]) -> io::Result<()> {
         disk::create_exclusive(self.disk.as_ref(), path, pem, self.access)
     }

@@ -21,6 +21,7 @@
 mod disk;
 mod net;
 mod record;
+mod reencrypt;
 mod scenario;
 mod steps;
 mod world;
