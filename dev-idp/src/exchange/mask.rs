@@ -6,8 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use crate::token::fingerprint;
 use crate::header_fields::has_media_type;
+use crate::token::fingerprint;
 
 const MASK: &str = "***";
 const SECRETS: [&str; 11] = [
