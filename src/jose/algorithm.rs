@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use openssl::hash::MessageDigest;
 use serde::{Deserialize, Serialize};
 
 /// A JWS `alg` (RFC 7518 §3.1, RFC 8037 §3.1).
@@ -49,6 +50,32 @@ impl Algorithm {
             Self::RS256 => "RS256",
             Self::RS384 => "RS384",
             Self::RS512 => "RS512",
+        }
+    }
+}
+
+impl Algorithm {
+    /// The hash of the message; Ed25519 takes the message itself.
+    pub(super) fn digest(self) -> Option<MessageDigest> {
+        match self {
+            Self::EdDsa => None,
+            Self::ES256 | Self::PS256 | Self::RS256 => Some(MessageDigest::sha256()),
+            Self::ES384 | Self::PS384 | Self::RS384 => Some(MessageDigest::sha384()),
+            Self::PS512 | Self::RS512 => Some(MessageDigest::sha512()),
+        }
+    }
+
+    /// Whether RSA pads with PSS, with a salt as long as the hash (RFC 7518 §3.5).
+    pub(super) fn is_pss(self) -> bool {
+        matches!(self, Self::PS256 | Self::PS384 | Self::PS512)
+    }
+
+    /// The octets of R and of S in a signature with an elliptic curve (RFC 7518 §3.4).
+    pub(super) fn coordinate(self) -> Option<i32> {
+        match self {
+            Self::ES256 => Some(32),
+            Self::ES384 => Some(48),
+            _ => None,
         }
     }
 }

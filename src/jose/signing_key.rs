@@ -4,17 +4,20 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use josekit::JoseError;
 use josekit::jws::alg::ecdsa::EcdsaJwsAlgorithm;
 use josekit::jws::alg::eddsa::EddsaJwsAlgorithm;
 use josekit::jws::alg::rsassa::RsassaJwsAlgorithm;
 use josekit::jws::alg::rsassa_pss::RsassaPssJwsAlgorithm;
-use josekit::jws::{JwsHeader, JwsSigner, JwsVerifier};
+use josekit::jws::{JwsAlgorithm, JwsHeader, JwsSigner};
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::ec::{EcGroup, EcKey};
+use openssl::ecdsa::EcdsaSig;
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
+use openssl::rsa::{Padding, Rsa};
+use openssl::sign::{RsaPssSaltlen, Signer, Verifier};
 use secrecy::zeroize::Zeroizing;
 use serde::Serialize;
 
@@ -30,8 +33,14 @@ use crate::secret::Secret;
 /// `josekit`'s own key type prints its private members, so it does not leave this file.
 pub struct SigningKey {
     public: PublicJwk,
+    signer: OneKey,
+}
+
+/// The one copy of the private key in this process: a clone of it counts a reference in OpenSSL.
+#[derive(Clone, Debug)]
+struct OneKey {
     private: PKey<Private>,
-    signer: Box<dyn JwsSigner>,
+    alg: Algorithm,
 }
 
 /// OpenSSL could not make a key, or encode one.
@@ -70,10 +79,9 @@ impl SigningKey {
             None => *fitting.first().ok_or(LoadKeyError::Unsound)?,
         };
         let key = Self::assemble(private, key_type, alg, kid).ok_or(LoadKeyError::Unsound)?;
-        if key.verifies_itself() {
-            Ok(key)
-        } else {
-            Err(LoadKeyError::Unsound)
+        match key.signer.verifies_itself() {
+            Ok(true) => Ok(key),
+            _ => Err(LoadKeyError::Unsound),
         }
     }
 
@@ -129,10 +137,14 @@ impl SigningKey {
     /// [`MakeKeyError`] if OpenSSL fails.
     pub fn to_pem(&self, passphrase: Option<&Secret>) -> Result<Secret, MakeKeyError> {
         if let Some(passphrase) = passphrase {
-            let pkcs8 = self.private.private_key_to_pkcs8().map_err(MakeKeyError)?;
+            let pkcs8 = self
+                .signer
+                .private
+                .private_key_to_pkcs8()
+                .map_err(MakeKeyError)?;
             return encrypted(&Zeroizing::new(pkcs8), passphrase).map_err(MakeKeyError);
         }
-        let pem = self.private.private_key_to_pem_pkcs8();
+        let pem = self.signer.private.private_key_to_pem_pkcs8();
         let pem = Zeroizing::new(pem.map_err(MakeKeyError)?);
         Ok(Secret::new(String::from_utf8_lossy(&pem)))
     }
@@ -152,7 +164,7 @@ impl SigningKey {
         let mut header = JwsHeader::new();
         header.set_token_type(typ);
         header.set_key_id(self.kid().as_str());
-        josekit::jws::serialize_compact(&payload, &header, self.signer.as_ref())
+        josekit::jws::serialize_compact(&payload, &header, &self.signer)
             .map(Secret::new)
             .map_err(|source| error(source.to_string()))
     }
@@ -173,25 +185,10 @@ impl SigningKey {
     ) -> Option<Self> {
         let key = public_members(&private, key_type).ok()?;
         let kid = kid.or_else(|| key.thumbprint().parse().ok())?;
-        let signer = signer(alg, &private.private_key_to_pkcs8().ok()?)?;
         Some(Self {
             public: PublicJwk::new(key, alg, kid),
-            private,
-            signer,
+            signer: OneKey { private, alg },
         })
-    }
-
-    /// Whether the published half verifies what the private half signs.
-    fn verifies_itself(&self) -> bool {
-        let message = b"bff";
-        let verified = || -> Option<()> {
-            let signature = self.signer.sign(message).ok()?;
-            let public = PKey::public_key_from_der(&self.private.public_key_to_der().ok()?).ok()?;
-            verifier(self.alg(), &public.public_key_to_der().ok()?)?
-                .verify(message, &signature)
-                .ok()
-        };
-        verified().is_some()
     }
 }
 
@@ -243,38 +240,80 @@ fn public_members(key: &PKey<Private>, key_type: KeyType) -> Result<PublicKey, E
     }
 }
 
-/// `josekit` is given DER only: it cannot read every PEM that OpenSSL can.
-fn signer(alg: Algorithm, pkcs8: &[u8]) -> Option<Box<dyn JwsSigner>> {
-    fn boxed<S: JwsSigner + 'static, E>(signer: Result<S, E>) -> Option<Box<dyn JwsSigner>> {
-        signer.ok().map(|signer| Box::new(signer) as _)
+impl OneKey {
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+        let Some(digest) = self.alg.digest() else {
+            return Signer::new_without_digest(&self.private)?.sign_oneshot_to_vec(message);
+        };
+        let mut signer = Signer::new(digest, &self.private)?;
+        if self.alg.is_pss() {
+            signer.set_rsa_padding(Padding::PKCS1_PSS)?;
+            signer.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH)?;
+        }
+        let signature = signer.sign_oneshot_to_vec(message)?;
+        let Some(octets) = self.alg.coordinate() else {
+            return Ok(signature);
+        };
+        // R and S side by side (RFC 7518 §3.4), where OpenSSL has them in DER.
+        let signature = EcdsaSig::from_der(&signature)?;
+        let [r, s] = [signature.r(), signature.s()].map(|part| part.to_vec_padded(octets));
+        Ok([r?, s?].concat())
     }
-    match alg {
-        Algorithm::ES256 => boxed(EcdsaJwsAlgorithm::Es256.signer_from_der(pkcs8)),
-        Algorithm::ES384 => boxed(EcdsaJwsAlgorithm::Es384.signer_from_der(pkcs8)),
-        Algorithm::EdDsa => boxed(EddsaJwsAlgorithm::Eddsa.signer_from_der(pkcs8)),
-        Algorithm::PS256 => boxed(RsassaPssJwsAlgorithm::Ps256.signer_from_der(pkcs8)),
-        Algorithm::PS384 => boxed(RsassaPssJwsAlgorithm::Ps384.signer_from_der(pkcs8)),
-        Algorithm::PS512 => boxed(RsassaPssJwsAlgorithm::Ps512.signer_from_der(pkcs8)),
-        Algorithm::RS256 => boxed(RsassaJwsAlgorithm::Rs256.signer_from_der(pkcs8)),
-        Algorithm::RS384 => boxed(RsassaJwsAlgorithm::Rs384.signer_from_der(pkcs8)),
-        Algorithm::RS512 => boxed(RsassaJwsAlgorithm::Rs512.signer_from_der(pkcs8)),
+
+    /// Whether the public half, on its own, verifies a signature of the private one.
+    fn verifies_itself(&self) -> Result<bool, ErrorStack> {
+        let message = b"bff";
+        let public = PKey::public_key_from_der(&self.private.public_key_to_der()?)?;
+        let signature = self.signature(message)?;
+        let Some(digest) = self.alg.digest() else {
+            let mut verifier = Verifier::new_without_digest(&public)?;
+            return verifier.verify_oneshot(&signature, message);
+        };
+        let mut verifier = Verifier::new(digest, &public)?;
+        if self.alg.is_pss() {
+            verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
+            verifier.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH)?;
+        }
+        let Some(octets) = self.alg.coordinate() else {
+            return verifier.verify_oneshot(&signature, message);
+        };
+        let (r, s) = signature.split_at(usize::try_from(octets).unwrap_or_default());
+        let [r, s] = [r, s].map(BigNum::from_slice);
+        let der = EcdsaSig::from_private_components(r?, s?)?.to_der()?;
+        verifier.verify_oneshot(&der, message)
     }
 }
 
-fn verifier(alg: Algorithm, spki: &[u8]) -> Option<Box<dyn JwsVerifier>> {
-    fn boxed<V: JwsVerifier + 'static, E>(verifier: Result<V, E>) -> Option<Box<dyn JwsVerifier>> {
-        verifier.ok().map(|verifier| Box::new(verifier) as _)
+impl JwsSigner for OneKey {
+    fn algorithm(&self) -> &dyn JwsAlgorithm {
+        match self.alg {
+            Algorithm::ES256 => &EcdsaJwsAlgorithm::Es256,
+            Algorithm::ES384 => &EcdsaJwsAlgorithm::Es384,
+            Algorithm::EdDsa => &EddsaJwsAlgorithm::Eddsa,
+            Algorithm::PS256 => &RsassaPssJwsAlgorithm::Ps256,
+            Algorithm::PS384 => &RsassaPssJwsAlgorithm::Ps384,
+            Algorithm::PS512 => &RsassaPssJwsAlgorithm::Ps512,
+            Algorithm::RS256 => &RsassaJwsAlgorithm::Rs256,
+            Algorithm::RS384 => &RsassaJwsAlgorithm::Rs384,
+            Algorithm::RS512 => &RsassaJwsAlgorithm::Rs512,
+        }
     }
-    match alg {
-        Algorithm::ES256 => boxed(EcdsaJwsAlgorithm::Es256.verifier_from_der(spki)),
-        Algorithm::ES384 => boxed(EcdsaJwsAlgorithm::Es384.verifier_from_der(spki)),
-        Algorithm::EdDsa => boxed(EddsaJwsAlgorithm::Eddsa.verifier_from_der(spki)),
-        Algorithm::PS256 => boxed(RsassaPssJwsAlgorithm::Ps256.verifier_from_der(spki)),
-        Algorithm::PS384 => boxed(RsassaPssJwsAlgorithm::Ps384.verifier_from_der(spki)),
-        Algorithm::PS512 => boxed(RsassaPssJwsAlgorithm::Ps512.verifier_from_der(spki)),
-        Algorithm::RS256 => boxed(RsassaJwsAlgorithm::Rs256.verifier_from_der(spki)),
-        Algorithm::RS384 => boxed(RsassaJwsAlgorithm::Rs384.verifier_from_der(spki)),
-        Algorithm::RS512 => boxed(RsassaJwsAlgorithm::Rs512.verifier_from_der(spki)),
+
+    fn key_id(&self) -> Option<&str> {
+        None
+    }
+
+    fn signature_len(&self) -> usize {
+        self.private.size()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        let signature = self.signature(message);
+        signature.map_err(|error| JoseError::InvalidSignature(error.into()))
+    }
+
+    fn box_clone(&self) -> Box<dyn JwsSigner> {
+        Box::new(Clone::clone(self))
     }
 }
 
@@ -289,7 +328,7 @@ mod tests {
         for alg in Algorithm::ALL {
             let key = SigningKey::generate(alg).unwrap();
 
-            assert!(key.verifies_itself(), "{alg}");
+            assert_eq!(key.signer.verifies_itself().ok(), Some(true), "{alg}");
             assert_eq!(key.kid().as_str(), key.public().key.thumbprint());
         }
     }
