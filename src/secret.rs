@@ -5,8 +5,17 @@ use std::fmt;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serializer};
 
-/// A token, a passphrase or the like: prints as `[REDACTED]` and is wiped from memory when
+/// A token, a passphrase or the like: prints as `[REDACTED]`, and its memory is wiped when it is
 /// dropped.
+///
+/// What is wiped: this value, the bytes of a PEM file from the read on, the text and the DER that
+/// are made of it, the key that a passphrase is derived to, the private keys (by OpenSSL, which has
+/// the one copy of each).
+///
+/// What is not: the environment and the TOML file of this process, the state document while it is
+/// decoded and encoded (it holds the registration access token), answers of the IdP, and what
+/// OpenSSL, `serde_json` and the HTTP client keep for a request. Wiping makes a copy of the memory
+/// less telling; it does not replace the rights to read that memory.
 ///
 /// It has no `Serialize`: the one document that stores such values names [`stored`] itself.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what is wrong by panicking")]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -132,7 +132,7 @@ fn no_mistake_around_a_secret_shows_it() {
     fs::write(&binary, [MARK.as_bytes(), &[0xff]].concat()).unwrap();
     let secrets = SETTINGS
         .iter()
-        .filter(|setting| setting.is_secret() && setting.name != "BFF_KEY_PASSPHRASE");
+        .filter(|setting| setting.is_secret() && !setting.name.starts_with("BFF_KEY_PASSPHRASE"));
 
     for setting in secrets {
         let name = setting.name;
@@ -257,6 +257,36 @@ proptest! {
 
         let printed = printed(loaded);
         prop_assert!(!printed.contains(MARK), "{}", printed);
+    }
+}
+
+#[test]
+fn the_client_file_cannot_have_the_path_of_a_key_or_of_the_state() {
+    let volume = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let link = other.path().join("link");
+    std::os::unix::fs::symlink(volume.path(), &link).unwrap();
+    for (path, accepted) in [
+        (volume.path().join("client.json"), true),
+        (other.path().join("state.json"), true),
+        (PathBuf::from("client.json"), true),
+        (volume.path().join("state.json"), false),
+        (link.join("state.previous.json"), false),
+        (volume.path().join("./active.pem"), false),
+        (PathBuf::from("./first.pem"), false),
+    ] {
+        let env = Env::from([
+            ("BFF_KEYS_DIR", volume.path().as_os_str()),
+            ("BFF_JWT_SIGNING_KEY", OsStr::new("first.pem")),
+            ("BFF_CLIENT_CRED_PATH", path.as_os_str()),
+        ]);
+
+        let loaded = load(&env);
+
+        assert_eq!(loaded.is_ok(), accepted, "{}", path.display());
+        if let Err(errors) = loaded {
+            assert_eq!(errors.0[0].name, "BFF_CLIENT_CRED_PATH", "{errors}");
+        }
     }
 }
 

@@ -114,6 +114,7 @@ impl App {
         config: Config,
         clock: Clock,
     ) -> Result<Self, OpenAppError> {
+        parts.outlets.sweep();
         let ledger = Arc::new(Ledger::load(parts.store, config.rotation.jwks_max_age)?);
         first_key::ensure(&ledger, &parts.directories, &config.keys, &clock).await?;
         let passphrase = config.keys.passphrase.clone();

@@ -5,13 +5,14 @@ use std::path::Path;
 use super::dcr_section::DcrConfig;
 use super::env::{Env, Overrides};
 use super::idp_section::IdpConfig;
-use super::keys_section::KeysConfig;
+use super::keys_section::{KeysConfig, OldPassphrase};
 use super::listen_section::ListenConfig;
 use super::log_section::LogConfig;
 use super::mistakes::{ConfigErrors, ConfigWarning};
 use super::reader::Reader;
 use super::rotation_section::RotationConfig;
 use super::section::Section;
+use super::settings::{BFF_CLIENT_CRED_PATH, BFF_KEY_PASSPHRASE_OLD};
 use super::sources::Sources;
 use super::unknown;
 
@@ -57,10 +58,24 @@ impl Section for Config {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let listen = ListenConfig::read(reader);
         let keys = KeysConfig::read(reader);
+        let old_passphrase = OldPassphrase::read(reader);
+        if let Some(OldPassphrase(Some(_))) = old_passphrase {
+            let message = "is read by `bff keys reencrypt` alone; remove it after that command";
+            reader.warn(BFF_KEY_PASSPHRASE_OLD.name, message);
+        }
         let rotation = RotationConfig::read(reader);
         let idp = Option::<IdpConfig>::read(reader);
         let dcr = DcrConfig::read(reader);
         let log = LogConfig::read(reader);
+        if let (Some(keys), Some(path)) = (
+            &keys,
+            dcr.as_ref().and_then(|dcr| dcr.client_cred_path.as_ref()),
+        ) && keys.owns(path)
+        {
+            let problem = "expected a path of its own, but a key or the state has this one";
+            return reader.wrong(BFF_CLIENT_CRED_PATH, problem);
+        }
+        old_passphrase?;
         Some(Self {
             listen: listen?,
             keys: keys?,

@@ -1,6 +1,7 @@
 //! Keys and state on the disk.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf, absolute};
 
 use super::parse;
 use super::reader::Reader;
@@ -29,6 +30,30 @@ pub struct KeysConfig {
     pub kid: Option<Kid>,
     /// The signature algorithm; none means by key.
     pub algorithm: Option<Algorithm>,
+}
+
+/// The names of the files in the directories of keys and state, besides PEM files.
+const OWN: [&str; 3] = ["state.json", "state.previous.json", "bff.lock"];
+
+impl KeysConfig {
+    /// Whether a file of keys or state has this path, or could have it.
+    pub(super) fn owns(&self, path: &Path) -> bool {
+        let directory = |path: &Path| {
+            let path = absolute(Path::new(".").join(path.parent()?)).ok()?;
+            Some(path.canonicalize().unwrap_or(path))
+        };
+        let resolved = |path: &Path| Some(directory(path)?.join(path.file_name()?));
+        let signing_key = self.signing_key.as_deref();
+        if signing_key.is_some_and(|key| resolved(key) == resolved(path)) {
+            return true;
+        }
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let is_pem = path.extension().is_some_and(|end| end == "pem");
+        (is_pem || OWN.contains(&name))
+            && [&self.keys_dir, &self.state_dir]
+                .into_iter()
+                .any(|own| directory(&own.join("file")) == directory(path))
+    }
 }
 
 impl Section for KeysConfig {

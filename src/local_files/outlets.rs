@@ -59,6 +59,18 @@ impl Outlets {
         }
     }
 
+    /// Removes what an interrupted write of the client file left behind: its directory may be
+    /// another one than ours.
+    pub fn sweep(&self) {
+        let Some(path) = &self.client_file else {
+            return;
+        };
+        // A directory that cannot be listed is reported when the file is written.
+        for path in disk::sweep_beside(self.disk.as_ref(), path).unwrap_or_default() {
+            tracing::info!(path = %path.display(), "Removed an unfinished file");
+        }
+    }
+
     /// Whether there is a client file to keep up to date.
     pub fn has_client_file(&self) -> bool {
         self.client_file.is_some()
@@ -138,6 +150,21 @@ mod tests {
 
         assert!(error.hint().contains("move it away"), "{error}");
         assert_eq!(fs::read_to_string(path).unwrap(), "the only copy");
+    }
+
+    #[test]
+    fn what_an_interrupted_write_left_beside_the_client_file_is_swept_and_nothing_else() {
+        let (volume, shared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let client = shared.path().join("client.json");
+        let [ours, theirs] = [".client.json.0badcafe", ".other.json.0badcafe"]
+            .map(|name| shared.path().join(format!("{name}.bff-tmp")));
+        fs::write(&ours, "{").unwrap();
+        fs::write(&theirs, "{").unwrap();
+
+        let disk = Arc::new(HostDisk);
+        Outlets::new(disk, volume.path(), volume.path(), Some(&client)).sweep();
+
+        assert!(!ours.exists() && theirs.exists());
     }
 
     #[test]
