@@ -121,11 +121,17 @@ settings! {
 /// The known variable whose name is nearest to `name`, if any is near.
 pub(super) fn nearest(name: &str) -> Option<String> {
     let name = name.to_ascii_uppercase();
+    let limit = (name.len() / 3).max(2);
     known_names()
-        .map(|known| (strsim::osa_distance(&name, &known), known))
-        .filter(|(distance, known)| {
-            *distance <= (name.len() / 3).max(2)
-                || (name.len() > 4 && (known.starts_with(&name) || name.starts_with(known)))
+        .filter_map(|known| {
+            let begins = known.starts_with(&name) || name.starts_with(&known);
+            let begins = begins && name.len() > 4;
+            // The distance is at least the difference of the lengths, and dear.
+            if !begins && known.len().abs_diff(name.len()) > limit {
+                return None;
+            }
+            let distance = strsim::osa_distance(&name, &known);
+            (begins || distance <= limit).then_some((distance, known))
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)

@@ -40,15 +40,16 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServiceError
     }
     // It holds the whole configuration, and would make every future around it as large.
     let app = Arc::new(Box::pin(App::open(config, clock)).await?);
-    let idp = app.config.idp.clone().filter(|_| app.config.dcr.enabled);
-    let registrar = match idp {
-        Some(idp) => Some(Arc::new(Registrar::new(Arc::clone(&app), idp)?)),
-        None => None,
-    };
     let listen = &app.config.listen;
     let (public, address) = bind("BFF_LISTEN", listen.listen).await?;
     let operator = match listen.admin_listen {
         Some(address) => Some(bind("BFF_ADMIN_LISTEN", address).await?),
+        None => None,
+    };
+    // Reading the trust anchors takes as long as everything else: who connects meanwhile waits.
+    let idp = app.config.idp.clone().filter(|_| app.config.dcr.enabled);
+    let registrar = match idp {
+        Some(idp) => Some(Arc::new(Registrar::new(Arc::clone(&app), idp)?)),
         None => None,
     };
     let rotator = Arc::new(Rotator::new(Arc::clone(&app), registrar.clone()));
