@@ -52,6 +52,7 @@ impl Disk for HostDisk {
     }
 
     fn open_own(&self, path: &Path) -> io::Result<Box<dyn OwnFile>> {
+        let path = &self.inside(path);
         // Without waiting: a pipe has to be told from a file before anything is read.
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let file = OpenOptions::new()
@@ -139,6 +140,22 @@ impl Disk for HostDisk {
         file.set_len(0)?;
         file.write_all(owner.as_bytes())?;
         Ok(Lock::Held(Box::new(file)))
+    }
+}
+
+impl HostDisk {
+    /// The file behind a link that stays in its directory: Kubernetes mounts each file of a Secret
+    /// as a link into a hidden directory beside it.
+    fn inside(self, path: &Path) -> PathBuf {
+        let resolved = || {
+            let directory = fs::canonicalize(path.parent()?).ok()?;
+            let target = fs::canonicalize(path).ok()?;
+            target.starts_with(directory).then_some(target)
+        };
+        match self.kind(path) {
+            Ok(Some(Kind::Link)) => resolved().unwrap_or_else(|| path.to_owned()),
+            _ => path.to_owned(),
+        }
     }
 }
 

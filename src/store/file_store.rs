@@ -440,6 +440,20 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_of_a_mounted_kubernetes_secret_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let hidden = directory.path().join("..2026_11_24");
+        fs::create_dir(&hidden).unwrap();
+        fs::write(hidden.join("k1.pem"), "one").unwrap();
+        symlink("..2026_11_24", directory.path().join("..data")).unwrap();
+        symlink("..data/k1.pem", directory.path().join("k1.pem")).unwrap();
+
+        let key = open(directory.path()).read_key(&"k1".parse().unwrap());
+
+        assert_eq!(key.unwrap().expose(), "one");
+    }
+
+    #[test]
     fn a_key_file_never_changes() {
         let directory = tempfile::tempdir().unwrap();
         let store = open(directory.path());
