@@ -93,7 +93,8 @@ async fn restamp(ledger: &Ledger, config: &KeysConfig) -> Result<(), KeysError> 
         return Ok(());
     };
     let current = &ring.current().jwk;
-    if current.alg == alg {
+    // Either name may be in use, as the IdP needs it.
+    if current.alg == alg || (state.registration().is_some() && current.alg.alias() == Some(alg)) {
         return Ok(());
     }
     if state.can_restamp().is_err() {

@@ -146,6 +146,11 @@ impl Signer {
         Ok(())
     }
 
+    /// Gives a key another algorithm: what signs from now on has it in its header.
+    pub fn restamp(&self, key: SigningKey) {
+        self.keep(Arc::new(key));
+    }
+
     /// A key that was intended and stored, and that the ring never named, because the process ended
     /// in between. It was never published, so it can be used.
     pub async fn intended(&self) -> Option<SigningKey> {

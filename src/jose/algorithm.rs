@@ -6,7 +6,7 @@ use std::str::FromStr;
 use openssl::hash::MessageDigest;
 use serde::{Deserialize, Serialize};
 
-/// A JWS `alg` (RFC 7518 §3.1, RFC 8037 §3.1).
+/// A JWS `alg` (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864 §2.2).
 ///
 /// `none` and the MACs cannot be expressed.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub enum Algorithm {
     ES256,
     ES384,
+    Ed25519,
     #[serde(rename = "EdDSA")]
     EdDsa,
     PS256,
@@ -26,9 +27,10 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All of them, by name.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ES256,
         Self::ES384,
+        Self::Ed25519,
         Self::EdDsa,
         Self::PS256,
         Self::PS384,
@@ -43,6 +45,7 @@ impl Algorithm {
         match self {
             Self::ES256 => "ES256",
             Self::ES384 => "ES384",
+            Self::Ed25519 => "Ed25519",
             Self::EdDsa => "EdDSA",
             Self::PS256 => "PS256",
             Self::PS384 => "PS384",
@@ -55,10 +58,20 @@ impl Algorithm {
 }
 
 impl Algorithm {
+    /// The other name of the same algorithm: RFC 9864 deprecates `EdDSA` for `Ed25519`, and many
+    /// servers know only one of them.
+    pub const fn alias(self) -> Option<Self> {
+        match self {
+            Self::EdDsa => Some(Self::Ed25519),
+            Self::Ed25519 => Some(Self::EdDsa),
+            _ => None,
+        }
+    }
+
     /// The hash of the message; Ed25519 takes the message itself.
     pub(super) fn digest(self) -> Option<MessageDigest> {
         match self {
-            Self::EdDsa => None,
+            Self::EdDsa | Self::Ed25519 => None,
             Self::ES256 | Self::PS256 | Self::RS256 => Some(MessageDigest::sha256()),
             Self::ES384 | Self::PS384 | Self::RS384 => Some(MessageDigest::sha384()),
             Self::PS512 | Self::RS512 => Some(MessageDigest::sha512()),

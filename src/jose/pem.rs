@@ -248,7 +248,7 @@ fn has_sound_exponent(key: &PKey<Private>) -> bool {
     })
 }
 
-fn key_type(key: &PKey<Private>) -> Result<KeyType, LoadKeyError> {
+pub(super) fn key_type(key: &PKey<Private>) -> Result<KeyType, LoadKeyError> {
     let unsupported = |found: String| LoadKeyError::Unsupported { found };
     match key.id() {
         Id::RSA if RSA_BITS.contains(&key.bits()) && !has_sound_exponent(key) => Err(unsupported(

@@ -107,9 +107,9 @@ impl PublicKey {
 impl KeyType {
     /// The algorithms a key of this type can be used with, the default first.
     pub const fn algorithms(self) -> &'static [Algorithm] {
-        use Algorithm::{ES256, ES384, EdDsa, PS256, PS384, PS512, RS256, RS384, RS512};
+        use Algorithm::{ES256, ES384, Ed25519, EdDsa, PS256, PS384, PS512, RS256, RS384, RS512};
         match self {
-            Self::Ed25519 => &[EdDsa],
+            Self::Ed25519 => &[EdDsa, Ed25519],
             Self::P256 => &[ES256],
             Self::P384 => &[ES384],
             Self::Rsa => &[RS256, PS256, RS384, PS384, RS512, PS512],

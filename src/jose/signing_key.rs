@@ -43,6 +43,20 @@ struct OneKey {
     alg: Algorithm,
 }
 
+/// The name of RFC 9864 for what `josekit` calls `EdDSA`.
+#[derive(Clone, Debug)]
+struct Ed25519;
+
+impl JwsAlgorithm for Ed25519 {
+    fn name(&self) -> &str {
+        Algorithm::Ed25519.name()
+    }
+
+    fn box_clone(&self) -> Box<dyn JwsAlgorithm> {
+        Box::new(Self)
+    }
+}
+
 /// OpenSSL could not make a key, or encode one.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("OpenSSL could not make the key")]
@@ -96,7 +110,7 @@ impl SigningKey {
         let (private, key_type) = match alg {
             Algorithm::ES256 => (generate_ec(Nid::X9_62_PRIME256V1), KeyType::P256),
             Algorithm::ES384 => (generate_ec(Nid::SECP384R1), KeyType::P384),
-            Algorithm::EdDsa => (PKey::generate_ed25519(), KeyType::Ed25519),
+            Algorithm::EdDsa | Algorithm::Ed25519 => (PKey::generate_ed25519(), KeyType::Ed25519),
             Algorithm::PS256 | Algorithm::RS256 => (generate_rsa(2048), KeyType::Rsa),
             Algorithm::PS384 | Algorithm::PS512 | Algorithm::RS384 | Algorithm::RS512 => {
                 (generate_rsa(3072), KeyType::Rsa)
@@ -111,6 +125,21 @@ impl SigningKey {
     pub fn named(mut self, kid: Kid) -> Self {
         self.public.kid = kid;
         self
+    }
+
+    /// The same key for an algorithm that it fits.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadKeyError`] if it does not fit.
+    pub fn stamped(&self, alg: Algorithm) -> Result<Self, LoadKeyError> {
+        let private = self.signer.private.clone();
+        let key_type = pem::key_type(&private)?;
+        if !key_type.algorithms().contains(&alg) {
+            return Err(LoadKeyError::AlgorithmMismatch { alg, key_type });
+        }
+        let kid = Some(self.kid().clone());
+        Self::assemble(private, key_type, alg, kid).ok_or(LoadKeyError::Unsound)
     }
 
     /// The public half.
@@ -290,6 +319,7 @@ impl JwsSigner for OneKey {
             Algorithm::ES256 => &EcdsaJwsAlgorithm::Es256,
             Algorithm::ES384 => &EcdsaJwsAlgorithm::Es384,
             Algorithm::EdDsa => &EddsaJwsAlgorithm::Eddsa,
+            Algorithm::Ed25519 => &Ed25519,
             Algorithm::PS256 => &RsassaPssJwsAlgorithm::Ps256,
             Algorithm::PS384 => &RsassaPssJwsAlgorithm::Ps384,
             Algorithm::PS512 => &RsassaPssJwsAlgorithm::Ps512,

@@ -1,6 +1,7 @@
 //! Why it is not shown that the IdP accepts the key.
 
 use crate::app::{Class, NoSigner};
+use crate::jose::LoadKeyError;
 use crate::registration::Proof;
 
 /// Why it is not shown that the IdP accepts the key.
@@ -10,6 +11,9 @@ pub enum ProofError {
     /// There is no client to authenticate as.
     #[error("there is no stored registration, and registering is switched off")]
     NoClient,
+    /// The key does not fit the algorithm that the IdP names.
+    #[error(transparent)]
+    Algorithm(#[from] LoadKeyError),
     /// There is no key to authenticate with.
     #[error(transparent)]
     NoSigner(#[from] NoSigner),
@@ -35,7 +39,7 @@ impl ProofError {
     pub fn class(&self) -> Class {
         match self {
             Self::NoClient => Class::Configuration,
-            Self::NoSigner(_) => Class::Failure,
+            Self::Algorithm(_) | Self::NoSigner(_) => Class::Failure,
             Self::Rejected { .. } => Class::NotAccepted,
             Self::Unproven(_) => Class::Unavailable,
         }
@@ -47,6 +51,7 @@ impl ProofError {
             Self::NoClient => {
                 "set SKIP_DCR_BOOTSTRAP=false to register, or restore BFF_STATE_DIR from a backup"
             }
+            Self::Algorithm(error) => error.hint(),
             Self::NoSigner(error) => error.hint(),
             Self::Rejected { proof, .. } if proof.clocks_differ => {
                 "synchronise both clocks (NTP): an assertion is valid for a minute, by the IdP's \

@@ -7,8 +7,9 @@ use super::presented::Care;
 use super::proof_error::ProofError;
 use super::registration_error::RegistrationError;
 use super::session::Session;
-use crate::app::{Backoff, NoSigner, chain};
+use crate::app::{Backoff, NoSigner, UpdateError, chain};
 use crate::idp::{DcrClient, MintRequest};
+use crate::jose::Algorithm;
 use crate::oauth::{InitialAccessToken, shown_url};
 use crate::registration::{
     Attempt, AuthenticationOutcome, RawAnswer, Refused, RefusedBecause, Registered,
@@ -24,6 +25,7 @@ impl Session<'_> {
         token: Option<InitialAccessToken>,
         backoff: &mut Backoff,
     ) -> Result<(), BootstrapError> {
+        self.choose_name_of_algorithm().await?;
         let state = self.app().ledger.state();
         let desired = self.client.desired(&state);
         let desired = desired.ok_or(ProofError::NoSigner(NoSigner::NoKey))?;
@@ -283,6 +285,43 @@ impl Session<'_> {
         self.app().ledger.record(mint).await?;
         tracing::info!("Minted an initial access token (BOOTSTRAP_ADMIN_TOKEN)");
         Ok(Some(minted.token))
+    }
+
+    /// Gives the algorithm of the first key the other name, where the IdP lists only that one
+    /// (RFC 9864 §2.2).
+    async fn choose_name_of_algorithm(&self) -> Result<(), BootstrapError> {
+        let app = self.app();
+        let key = app.signer.current().map_err(ProofError::from)?;
+        let lists = |alg: Algorithm| {
+            self.endpoints
+                .algorithms
+                .iter()
+                .any(|one| one == alg.name())
+        };
+        let Some(alias) = key
+            .alg()
+            .alias()
+            .filter(|alias| lists(*alias) && !lists(key.alg()))
+        else {
+            return Ok(());
+        };
+        let stamped = key.stamped(alias).map_err(ProofError::from)?;
+        let restamp = |state: &mut State| state.restamp(stamped.public().clone());
+        match app.ledger.update(restamp).await {
+            Ok(()) => {
+                tracing::info!(
+                    key.kid = %key.kid(),
+                    key.alg = %alias,
+                    "The IdP knows the algorithm of key `{}` by the name {alias}",
+                    key.kid()
+                );
+                app.signer.restamp(stamped);
+                Ok(())
+            }
+            // The key is known to a client by its present name.
+            Err(UpdateError::Refused(_)) => Ok(()),
+            Err(UpdateError::Commit(error)) => Err(error.into()),
+        }
     }
 
     /// Refuses, before a token is spent, an algorithm that the IdP says it does not take.

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod algorithm_name;
 mod cost;
 mod learning;
 mod readiness;
