@@ -150,9 +150,9 @@ fn step(endpoint: Endpoint) -> Option<(&'static str, &'static str)> {
             "bff proves that the IdP accepts its key",
             "bff sends a client assertion that it signed with the key (RFC 7523), and an \
              authorization code that it made up. The IdP authenticates the client before it \
-             looks at the code, so the error invalid_grant means that it accepts the key. If it \
-             did not, the error would be invalid_client. The assertion is shown decoded and \
-             without its signature.",
+             looks at the code, so the error invalid_grant means that it accepts the key. To be \
+             sure, bff then sends a wrong signature and a key that the IdP cannot know: both must \
+             get another answer. The assertion is shown decoded and without its signature.",
         )),
         _ => None,
     }

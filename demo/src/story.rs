@@ -145,7 +145,9 @@ impl Story {
             "bff publishes a new key, proves that the IdP accepts it, and only then signs with \
              it. The old key stays in the JWK Set, so that its signatures can still be verified. \
              Mode \"now\" does not wait until cached copies of the JWK Set have expired (ten \
-             minutes by default), so bff proves the new key eight times instead of three.",
+             minutes by default), so bff proves the new key eight times instead of three. The first \
+             proof comes 15 seconds after the unknown key of before, because some IdPs fetch the \
+             JWK Set every ten seconds at most.",
         )?;
         let mode = json!({"mode": "now"});
         self.order(admin, "/admin/rotate", mode).await?;
