@@ -9,6 +9,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use dev_idp::{Config, DevIdp, Direction, Endpoint, Exchange, Fault};
@@ -372,6 +373,43 @@ async fn the_state_can_be_kept_apart_from_the_keys() {
     let is_pem = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "pem");
     assert!(world.volume.snapshot().keys().all(is_pem));
     assert_eq!(world.received(Endpoint::Register).len(), 1);
+}
+
+#[tokio::test]
+async fn a_named_key_that_is_not_there_is_made_on_an_empty_volume_only() {
+    let world = World::new().await;
+    let named = world.volume.file("signing.pem");
+    let env = world
+        .env()
+        .unset("IDP_BASE_URL")
+        .unset("DCR_REDIRECT_URIS")
+        .set("BFF_JWT_SIGNING_KEY", &named)
+        .set("BFF_SIGNING_ALG", "PS256");
+
+    let bff = Bff::serve(&env);
+    bff.serving().await;
+    let made = world.keys().await;
+    bff.stop().await;
+
+    assert_eq!(made[0]["alg"], "PS256");
+    let mode = std::fs::metadata(&named).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let bff = Bff::serve(&env);
+    bff.serving().await;
+    assert_eq!(world.keys().await, made, "the same key after a restart");
+    bff.stop().await;
+
+    // Not beside another PEM, and not elsewhere.
+    let other = World::new().await;
+    other.volume.put_key("p256-pkcs8.pem");
+    let missing = other.volume.file("signing.pem");
+    let elsewhere = Volume::new().file("signing.pem");
+    for path in [missing, elsewhere] {
+        let env = other.env_with_token().set("BFF_JWT_SIGNING_KEY", &path);
+        let ended = Bff::serve(&env).ended().await;
+        ended.fails(78, &["BFF_JWT_SIGNING_KEY", "bff keys generate"]);
+        assert!(!path.exists());
+    }
 }
 
 /// An exchange in a few words.

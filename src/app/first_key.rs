@@ -1,5 +1,6 @@
 //! The first key: imported, or made.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::blocking::blocking;
@@ -9,8 +10,9 @@ use super::operator_key::import;
 use super::signer::{keep, load};
 use crate::clock::Clock;
 use crate::config::KeysConfig;
+use crate::disk::{Disk as _, HostDisk};
 use crate::jose::{Algorithm, SigningKey};
-use crate::local_files::Directories;
+use crate::local_files::{Directories, write_private_file};
 
 /// Makes sure that the ring has a key: the configured one, or a new one on an empty volume.
 ///
@@ -31,6 +33,10 @@ pub(super) async fn ensure(
         return Err(KeysError::KeyOfClientMissing);
     }
     let (key, how) = match &config.signing_key {
+        Some(path) if is_to_be_made(path, directories, config)? => {
+            make_named(path, config).await?;
+            (import(path, config).await?, "made")
+        }
         Some(path) => (import(path, config).await?, "imported"),
         None => (made(ledger, directories, config).await?, "made"),
     };
@@ -43,6 +49,48 @@ pub(super) async fn ensure(
     let (kid, alg) = (key.kid(), key.alg());
     tracing::info!(key.kid = %kid, key.alg = %alg, "Signing key `{kid}` ({alg}) {how}");
     Ok(())
+}
+
+/// Whether the configured file does not exist and is ours to make: it would be the first PEM of
+/// the keys directory, directly in it.
+fn is_to_be_made(
+    path: &Path,
+    directories: &Directories,
+    config: &KeysConfig,
+) -> Result<bool, KeysError> {
+    let is_missing = HostDisk
+        .kind(path)
+        .map_err(|source| KeysError::Unreadable {
+            path: path.to_path_buf(),
+            source,
+        })?
+        .is_none();
+    let keys_dir = config.keys_dir.canonicalize();
+    let parent = path.parent().map(Path::canonicalize);
+    let is_inside = matches!((keys_dir, parent), (Ok(keys), Some(Ok(parent))) if keys == parent);
+    if !is_missing || !is_inside {
+        return Ok(false);
+    }
+    let names = directories.pem_files();
+    let names = names.map_err(|source| KeysError::Unlisted {
+        directory: config.keys_dir.clone(),
+        source,
+    })?;
+    Ok(names.is_empty())
+}
+
+/// Makes the key of the configured file. Whoever is interrupted after that imports it.
+async fn make_named(path: &Path, config: &KeysConfig) -> Result<(), KeysError> {
+    let (named, passphrase) = (path.to_path_buf(), config.passphrase.clone());
+    let alg = config.algorithm.unwrap_or(Algorithm::ES256);
+    blocking(move || {
+        let pem = SigningKey::generate(alg)?.to_pem(passphrase.as_ref())?;
+        write_private_file(&named, &pem).map_err(|source| KeysError::Unwritable {
+            path: named,
+            source,
+        })
+    })
+    .await
 }
 
 /// A new key, or the one that an interrupted start has made and kept, or that lies under the name

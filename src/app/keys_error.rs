@@ -73,6 +73,14 @@ pub enum KeysError {
         /// Why.
         source: io::Error,
     },
+    /// The named PEM cannot be written.
+    #[error("cannot write the signing key {}", .path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The named PEM cannot be read.
     #[error("cannot read the signing key {}", .path.display())]
     Unreadable {
@@ -125,9 +133,10 @@ impl KeysError {
             }
             Self::Unlisted { .. } => "let the user that runs bff read BFF_KEYS_DIR",
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "correct BFF_JWT_SIGNING_KEY, make the file with `bff keys generate --out FILE`, \
-                 or leave the setting unset to have a key made on an empty volume"
+                "correct BFF_JWT_SIGNING_KEY, or make the file with `bff keys generate --out \
+                 FILE`; bff makes it only as the first PEM directly in an empty BFF_KEYS_DIR"
             }
+            Self::Unwritable { .. } => "let the user that runs bff write to BFF_KEYS_DIR",
             Self::Unreadable { .. } => {
                 "let the user that runs bff read the file that BFF_JWT_SIGNING_KEY names"
             }

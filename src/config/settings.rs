@@ -71,7 +71,7 @@ settings! {
     BFF_KEYS_DIR "keys" Plain "The keys volume: PEM files and the state.";
     BFF_STATE_DIR "" Plain "Where the state is kept, if the keys are mounted read-only; default `BFF_KEYS_DIR`.";
     BFF_KEYS_GROUP "" Plain "Group, by name or number, that may read private keys, for an application that signs by itself.";
-    BFF_JWT_SIGNING_KEY "" Plain "Path of the first signing key's PEM.";
+    BFF_JWT_SIGNING_KEY "" Plain "Path of the first signing key's PEM; made there if it is the first PEM directly in an empty `BFF_KEYS_DIR`.";
     DCR_SIGNING_KEY "" Plain "Another name of `BFF_JWT_SIGNING_KEY`.";
     BFF_KEY_PASSPHRASE "" Secret "Encrypts every private key that `bff` writes, and opens those that are encrypted.";
     BFF_KEY_PASSPHRASE_OLD "" Secret "The passphrase before this one, for `bff keys reencrypt`.";

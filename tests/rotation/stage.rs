@@ -51,10 +51,16 @@ impl Stage {
             .set("BFF_ADMIN_TOKEN", ADMIN_TOKEN)
             .set("BFF_JWKS_MAX_AGE", "1s");
         let env = change(env);
+        let registers = env.get("DCR_ENABLED") != Some("false");
+        if registers {
+            // The process that rotates has sent no control, so it has no pause to keep after one.
+            world.run(&env).await;
+        }
         let bff = Bff::serve(&env);
-        match env.get("DCR_ENABLED") {
-            Some("false") => bff.serving().await,
-            _ => bff.ready().await,
+        if registers {
+            bff.ready().await;
+        } else {
+            bff.serving().await;
         }
         Self { world, env, bff }
     }
