@@ -44,7 +44,7 @@ fn all_mistakes_are_reported_at_once_with_variable_origin_value_and_expectation(
     let expected = [
         format!("bff_lisen ({file} line 3): there is no such setting; did you mean `bff_listen`?"),
         r#"BFF_LISTEN (environment): expected ADDRESS:PORT such as 0.0.0.0:8000, got "foo""#.into(),
-        r#"BFF_SIGNING_ALG (environment): expected ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384 or RS512, got "HS256""#.into(),
+        r#"BFF_SIGNING_ALG (environment): expected ES256, ES384, Ed25519, EdDSA, PS256, PS384, PS512, RS256, RS384 or RS512, got "HS256""#.into(),
         format!(r#"BFF_JWKS_MAX_AGE ({file} line 1): expected a duration from 1s to 24h, such as 300 (seconds), 90s, 10m or 1h30m, got "25h""#),
         r#"IDP_BASE_URL (environment): expected https (set BFF_ALLOW_INSECURE_HTTP=true to permit http in a container network), got "http://idp:8002/api/oidc""#.into(),
         r#"DCR_REDIRECT_URIS (environment): expected a URL without a fragment (#…), for each redirect URI, got "https://a.example/cb#x""#.into(),

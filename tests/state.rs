@@ -307,13 +307,7 @@ impl Observed {
                 Ok(vec![])
             }
             Change::LearnProof => {
-                if let Some(ring) = state.ring() {
-                    let proof = Proof {
-                        outcome: AuthenticationOutcome::Accepted,
-                        ..Proof::new(ring.current().jwk.kid.clone(), now)
-                    };
-                    state.learn_proof(ISSUER, "token_endpoint", "c1", &proof);
-                }
+                learn_proof(state, now);
                 Ok(vec![])
             }
             _ => unreachable!("{step:?} is about keys"),
@@ -562,5 +556,16 @@ fn a_client_that_is_adopted_again_is_no_longer_left_to_be_deleted() {
         let orphans = state.orphans().iter();
         let orphans: Vec<&str> = orphans.map(|orphan| orphan.client_id.as_str()).collect();
         assert!(!orphans.contains(&client_id), "{client_id} in {orphans:?}");
+    }
+}
+
+/// The key that signs is accepted.
+fn learn_proof(state: &mut State, now: Timestamp) {
+    if let Some(ring) = state.ring() {
+        let proof = Proof {
+            outcome: AuthenticationOutcome::Accepted,
+            ..Proof::new(ring.current().jwk.kid.clone(), now)
+        };
+        state.learn_proof(ISSUER, "token_endpoint", "c1", &proof);
     }
 }
