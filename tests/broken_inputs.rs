@@ -279,7 +279,8 @@ async fn a_volume_that_is_damaged_is_left_as_it_is() {
 async fn a_pem_that_is_no_signing_key_starts_nothing() {
     let world = World::new().await;
     let mut table = Table::of(&world);
-    let missing = world.volume.file("missing.pem");
+    // Directly in an empty keys directory it would be made.
+    let missing = world.volume.file("elsewhere").join("missing.pem");
     let set = |path: PathBuf| move |env: Env| env.set("BFF_JWT_SIGNING_KEY", path);
     table.add(
         "missing",
