@@ -72,12 +72,13 @@ async fn a_restored_volume_starts_and_its_files_are_closed_to_others() {
 }
 
 #[tokio::test]
-async fn a_link_in_the_place_of_a_key_ends_the_start() {
+async fn a_link_that_leads_elsewhere_in_the_place_of_a_key_ends_the_start() {
     let (volume, port) = (Volume::new(), Port::reserve());
+    let other = Volume::new();
     let env = keys_only(&volume, &port);
     life(&env).await;
     let path = key_file(&volume);
-    let elsewhere = volume.file("elsewhere");
+    let elsewhere = other.file("elsewhere");
     fs::rename(&path, &elsewhere).unwrap();
     symlink(&elsewhere, &path).unwrap();
 
