@@ -74,11 +74,12 @@ async fn a_start_gives_up_in_time_and_nothing_is_spent() {
 async fn a_token_that_the_idp_does_not_accept_ends_the_start_with_the_way_to_another() {
     for shape in [None, Some(Fault::EmptyErrors), Some(Fault::HtmlErrors)] {
         let world = World::new().await;
+        let used = world.idp.mint_iat();
+        world.run(&world.env().set("DCR_IAT", &used)).await;
+        // Only now: an error of the token endpoint without a code would be no proof.
         if let Some(fault) = shape {
             world.idp.faults().set(fault);
         }
-        let used = world.idp.mint_iat();
-        world.run(&world.env().set("DCR_IAT", &used)).await;
         let expired = world.idp.mint_iat_with(1, Duration::ZERO);
 
         for token in ["iat-that-nobody-minted", &used, &expired] {
@@ -214,7 +215,7 @@ async fn a_busy_idp_is_left_alone_and_the_token_stays_good() {
 
     let ended = Bff::serve(&env).ended().await;
 
-    ended.fails(69, &["HTTP 429", "wait"]);
+    ended.fails(69, &["HTTP 429", "run `bff register` again"]);
     world.run(&env).await;
 }
 
@@ -283,7 +284,12 @@ async fn an_issuer_with_another_address_than_ours_is_set_apart() {
     drop(bff);
     let issuer = &world.volume.state()["registration"]["issuer"];
     assert_eq!(issuer, "https://idp.example/api/oidc");
-    assert_eq!(world.audiences(), ["https://idp.example/api/oidc"]);
+    let audiences = world.audiences();
+    let is_issuer = |audience: &String| audience == "https://idp.example/api/oidc";
+    assert!(
+        !audiences.is_empty() && audiences.iter().all(is_issuer),
+        "{audiences:?}"
+    );
 }
 
 #[tokio::test]
