@@ -392,8 +392,8 @@ async fn a_named_key_that_is_not_there_is_made_on_an_empty_volume_only() {
     bff.stop().await;
 
     assert_eq!(made[0]["alg"], "PS256");
-    let mode = std::fs::metadata(&named).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    let permissions = std::fs::metadata(&named).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
     let bff = Bff::serve(&env);
     bff.serving().await;
     assert_eq!(world.keys().await, made, "the same key after a restart");

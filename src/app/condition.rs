@@ -16,6 +16,7 @@ pub struct Condition {
 #[derive(Clone, Debug)]
 struct Inner {
     bootstrap: Bootstrap,
+    has_looked: bool,
     proof: Option<Proof>,
     unstored_verdicts: BTreeMap<Kid, (String, AuthenticationOutcome)>,
     drift: Option<(Drift, Timestamp)>,
@@ -55,6 +56,7 @@ impl Condition {
         Self {
             inner: Mutex::new(Inner {
                 bootstrap,
+                has_looked: !registers,
                 proof: None,
                 unstored_verdicts: BTreeMap::new(),
                 drift: None,
@@ -65,6 +67,11 @@ impl Condition {
     /// How far the registration has come.
     pub fn bootstrap(&self) -> Bootstrap {
         self.read().bootstrap
+    }
+
+    /// Whether a start has asked the IdP once, whatever came of it.
+    pub fn has_looked(&self) -> bool {
+        self.read().has_looked
     }
 
     /// The last proof.
@@ -86,6 +93,11 @@ impl Condition {
     /// Notes how far the registration has come.
     pub fn set_bootstrap(&self, bootstrap: Bootstrap) {
         self.change(|inner| inner.bootstrap = bootstrap);
+    }
+
+    /// Notes that the IdP was asked, whatever came of it.
+    pub fn note_look(&self) {
+        self.change(|inner| inner.has_looked = true);
     }
 
     /// Notes the last proof.

@@ -156,8 +156,8 @@ impl App {
     }
 
     /// Whether the identity works: registered, and the last conclusive verdict on the key that
-    /// signs is an acceptance, or all that can be had. What is being tried does not matter. With
-    /// registration off: whether there is a published key.
+    /// signs is an acceptance, or all that can be had. What is being tried does not matter, once a
+    /// start has asked the IdP at all. With registration off: whether there is a published key.
     pub fn is_ready(&self) -> bool {
         let state = self.ledger.state();
         let Some(ring) = state.ring() else {
@@ -172,6 +172,9 @@ impl App {
         else {
             return false;
         };
+        if !self.condition.has_looked() {
+            return false;
+        }
         let kid = &ring.current().jwk.kid;
         let unstored = self.condition.unstored_verdict(&client.client_id, kid);
         match unstored.or_else(|| state.verdict()) {

@@ -63,6 +63,7 @@ impl Registrar {
     pub async fn bootstrap(&self, mut backoff: Backoff) -> Result<(), BootstrapError> {
         let _turn = self.turn.lock().await;
         let result = self.steps(&mut backoff).await;
+        self.app.condition.note_look();
         self.app.condition.set_bootstrap(match &result {
             Ok(()) => Bootstrap::Ready,
             Err(error) => Bootstrap::Failed {
@@ -165,6 +166,7 @@ impl Registrar {
             let (endpoints, metadata) = match endpoints::find(&self.http, &self.idp).await {
                 Ok(found) => found,
                 Err(error) => {
+                    self.app.condition.note_look();
                     let error = BootstrapError::from(error);
                     let at_least = error.retry_after();
                     if error.is_transient() && backoff.try_again(&error.chain(), at_least).await {

@@ -73,6 +73,7 @@ impl Session<'_> {
             if last {
                 return Err(self.explain(client, error).await?);
             }
+            self.app().condition.note_look();
             if !backoff.try_again(&error.chain(), error.retry_after()).await {
                 return Err(error);
             }

@@ -23,9 +23,14 @@ export async function assertPublicKeys(response) {
   return keys;
 }
 
-/** Asserts that every request at the token endpoint was authenticated, and that there was one. */
+/**
+ * Asserts that the first request at the token endpoint was authenticated, and that no more were refused than the two
+ * controls of each proof: a wrong signature and an unknown key.
+ */
 export function assertProved(provider) {
   const statuses = provider.tokenRequests().map(({ status }) => status);
   assert.ok(statuses.length > 0, "nothing was proved at the token endpoint");
-  assert.ok(!statuses.includes(401), `the token endpoint answered ${statuses}`);
+  const refused = statuses.filter((status) => status === 401).length;
+  const fits = statuses[0] !== 401 && refused <= 2 * (statuses.length - refused);
+  assert.ok(fits, `the token endpoint answered ${statuses}`);
 }

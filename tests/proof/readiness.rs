@@ -21,7 +21,7 @@ async fn an_idp_that_is_down_changes_nothing_and_neither_does_a_restart() {
     assert!(running.app.is_ready());
     assert!(running.stop(std::future::pending()).await);
     let running = scene.start(&[("BFF_BOOTSTRAP_TIMEOUT", "0")]).await;
-    assert!(running.app.is_ready(), "before anybody was asked");
+    assert!(!running.app.is_ready(), "before the IdP was asked");
     assert!(running.bootstrap().await.is_err());
     assert!(running.app.is_ready());
     assert_eq!(verdict(&running), Some(Accepted));
