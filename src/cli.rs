@@ -15,3 +15,5 @@ mod serve_command;
 mod status_command;
 
 pub use command_line::main;
+#[cfg(test)]
+pub(crate) use exit::{Exit, Failure};

@@ -41,3 +41,7 @@ pub mod state;
 pub mod store;
 pub mod telemetry;
 pub mod transport;
+
+#[cfg(test)]
+#[path = "../tests/messages/snapshot.rs"]
+mod messages;

@@ -13,6 +13,8 @@ mod version_1;
 
 pub use bad_document::BadDocument;
 pub use file_store::FileStore;
+#[cfg(test)]
+pub(crate) use file_store::{BOTH_BAD, KEY_MISSING, KEY_READABLE, READABLE, WRITABLE};
 pub use place::Place;
 pub use store_error::{CommitError, KeyStoreError, LoadError};
 pub use store_trait::{Loaded, Store};

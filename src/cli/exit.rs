@@ -14,7 +14,7 @@ use crate::store::{KeyStoreError, LoadError};
 
 /// Exit codes, after `sysexits.h`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Exit {
+pub(crate) enum Exit {
     /// The command line makes no sense.
     CommandLine,
     /// A setting has to change.
@@ -31,13 +31,13 @@ pub(super) enum Exit {
 
 /// An error on its way to the operator.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     /// The code to exit with.
-    pub(super) exit: Exit,
+    pub(crate) exit: Exit,
     /// What went wrong.
-    pub(super) error: Error,
+    pub(crate) error: Error,
     /// What to do about it.
-    pub(super) hint: Option<String>,
+    pub(crate) hint: Option<String>,
     /// Whether the log has told it already.
     pub(super) reported: bool,
 }

@@ -60,7 +60,7 @@ impl JwsAlgorithm for Ed25519 {
 /// OpenSSL could not make a key, or encode one.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("OpenSSL could not make the key")]
-pub struct MakeKeyError(#[source] ErrorStack);
+pub struct MakeKeyError(#[source] pub(crate) ErrorStack);
 
 /// The signature could not be made.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -27,6 +27,15 @@ pub struct OutletError {
 }
 
 impl OutletError {
+    #[cfg(test)]
+    pub(crate) fn of(path: &Path, source: io::Error, setting: &'static str) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            source,
+            setting,
+        }
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -35,19 +35,19 @@ const CURRENT: &str = "state.json";
 const PREVIOUS: &str = "state.previous.json";
 
 /// The hint of every failed write.
-const WRITABLE: &str = "let the user that runs bff write to BFF_STATE_DIR and BFF_KEYS_DIR, and \
+pub(crate) const WRITABLE: &str = "let the user that runs bff write to BFF_STATE_DIR and BFF_KEYS_DIR, and \
                         check that the disk is neither full nor mounted read-only";
 
 /// The hint where the document cannot be read.
-const READABLE: &str = "let the user that runs bff read it; BFF_STATE_DIR (default BFF_KEYS_DIR) \
+pub(crate) const READABLE: &str = "let the user that runs bff read it; BFF_STATE_DIR (default BFF_KEYS_DIR) \
                         names the directory";
 
-const BOTH_BAD: &str = "nothing was changed: restore the state directory (BFF_STATE_DIR) from a \
+pub(crate) const BOTH_BAD: &str = "nothing was changed: restore the state directory (BFF_STATE_DIR) from a \
                         backup, or move both documents away to start with the keys alone";
 
-const KEY_READABLE: &str = "let the user that runs bff read it (BFF_KEYS_DIR)";
+pub(crate) const KEY_READABLE: &str = "let the user that runs bff read it (BFF_KEYS_DIR)";
 
-const KEY_MISSING: &str = "restore the file from a backup of BFF_KEYS_DIR; without it, the \
+pub(crate) const KEY_MISSING: &str = "restore the file from a backup of BFF_KEYS_DIR; without it, the \
                            registered client cannot authenticate";
 
 /// A document with the bytes it was read from.

@@ -130,7 +130,7 @@ impl FailureCause {
     }
 
     /// The cause in words, where they say more than the error itself.
-    pub(super) fn text(self) -> Option<&'static str> {
+    pub(crate) fn text(self) -> Option<&'static str> {
         match self {
             Self::CertificateExpired => Some("the certificate has expired or is not yet valid"),
             Self::Dns => Some("the name does not resolve"),

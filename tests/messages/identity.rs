@@ -1,0 +1,449 @@
+//! The IdP, the registration and the proof.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Entry, Samples, samples, section};
+use crate::app::{NoSigner, Panicked};
+use crate::idp::{DiscoveryError, IdpAdminError};
+use crate::oauth::{InvalidInformation, InvalidMetadata, InvalidUrl, OAuthError};
+use crate::registrar::{BootstrapError, EndpointsError, ProofError, RegistrationError};
+use crate::registration::{Blocked, Difference, Proof, Refused, RefusedBecause};
+use crate::service::ServiceError;
+use crate::state::{ClientRefusal, RingRefusal};
+use crate::store::CommitError;
+use crate::transport::{ClientError, FailureCause, HttpClient, SendError};
+
+const IDP: &str = "https://idp.example/api/oidc";
+const REGISTER: &str = "https://idp.example/api/oidc/dcr/register";
+
+pub(super) fn messages() -> String {
+    let failure = |cause: FailureCause| SendError::NotSent {
+        url: IDP.to_owned(),
+        source: io::Error::other(cause.text().unwrap_or("the cause")).into(),
+        cause,
+    };
+    [
+        section(bootstrap(), |error| {
+            Entry::of(error).hint(error.hint()).class(error.class())
+        }),
+        section(proof(), |error| {
+            Entry::of(error).hint(error.hint()).class(error.class())
+        }),
+        section(registration(), |error| {
+            Entry::of(error).hint(error.hint()).class(error.class())
+        }),
+        section(refusals(), |refused| {
+            let refused = refused_because(*refused);
+            let error = RegistrationError::Refused {
+                refused,
+                with_token: true,
+            };
+            Entry::of(&error).hint(error.hint()).class(error.class())
+        }),
+        section(endpoints(), |error| {
+            Entry::of(error).hint(error.hint()).class(error.class())
+        }),
+        section(discovery(), |error| {
+            let hint = error.hint();
+            let class = EndpointsError::Discovery(again(error)).class();
+            Entry::of(error).hint(hint).class(class)
+        }),
+        section(admin(), |error| Entry::of(error).hint(error.hint())),
+        section(blocked(), |blocked| {
+            let error = BootstrapError::Blocked(blocked.clone());
+            Entry::of(&error).hint(error.hint()).class(error.class())
+        }),
+        section(causes(), |cause| {
+            let error = failure(*cause);
+            let entry = Entry::of(&error);
+            match error.hint() {
+                Some(hint) => entry.hint(hint),
+                None => entry,
+            }
+        }),
+        section(no_signer(), |error| Entry::of(error).hint(error.hint())),
+        section(service(), |error| {
+            Entry::of(error).hint(error.hint()).class(error.class())
+        }),
+        section(client_refusal(), |error| Entry::of(error)),
+        // The cause is in the words of OpenSSL, with the lines of its source.
+        section(client(), |error| Entry::text(error.to_string())),
+        section(invalid_url(), |error| Entry::of(error)),
+        section(invalid_information(), |error| Entry::of(error)),
+        section(invalid_metadata(), |error| Entry::of(error)),
+        section(difference(), |difference| {
+            Entry::text(difference.to_string())
+        }),
+    ]
+    .concat()
+}
+
+fn commit() -> CommitError {
+    super::keys::not_committed()
+}
+
+fn bootstrap() -> Samples<BootstrapError> {
+    samples!(BootstrapError {
+        Blocked: [BootstrapError::Blocked(Blocked::ClientGone {
+            client_id: "app".to_owned(),
+            issuer: IDP.to_owned(),
+        })]
+        Commit: [BootstrapError::Commit(commit())]
+        Endpoints: [EndpointsError::NoEndpoint { name: "token_endpoint" }.into()]
+        Panicked: [BootstrapError::Panicked(Panicked)]
+        Proof: [ProofError::NoClient.into()]
+        Refused: [BootstrapError::Refused(ClientRefusal::NoAttempt)]
+        Registration: [BootstrapError::Registration(RegistrationError::NotSent(unreachable()))]
+    })
+}
+
+fn unreachable() -> SendError {
+    SendError::NotSent {
+        url: REGISTER.to_owned(),
+        source: io::Error::from_raw_os_error(111).into(),
+        cause: FailureCause::Refused,
+    }
+}
+
+fn incomplete() -> SendError {
+    SendError::Unknown {
+        url: REGISTER.to_owned(),
+        source: io::Error::from_raw_os_error(104).into(),
+    }
+}
+
+fn rejected(fetched: bool, fresh: bool, clocks_differ: bool) -> ProofError {
+    ProofError::Rejected {
+        client_id: "app".to_owned(),
+        proof: Box::new(Proof {
+            clocks_differ,
+            ..a_proof(Some("HTTP 401: invalid_client"))
+        }),
+        fetched,
+        fresh,
+    }
+}
+
+fn a_proof(said: Option<&str>) -> Proof {
+    Proof {
+        said: said.map(str::to_owned),
+        ..Proof::new(
+            "key-1".parse().unwrap(),
+            "2026-01-02T03:04:05Z".parse().unwrap(),
+        )
+    }
+}
+
+fn proof() -> Samples<ProofError> {
+    samples!(ProofError {
+        NoClient: [ProofError::NoClient]
+        NoSigner: [NoSigner::NoKey.into()]
+        Rejected: [
+            rejected(true, false, true),
+            rejected(false, true, false),
+            rejected(false, false, false),
+            rejected(true, false, false),
+            rejected(true, true, false),
+        ]
+        Unproven: [
+            ProofError::Unproven(Box::new(a_proof(Some("HTTP 503")))),
+            ProofError::Unproven(Box::new(a_proof(None))),
+        ]
+    })
+}
+
+fn registration() -> Samples<RegistrationError> {
+    let unusable = |deleted| RegistrationError::Unusable {
+        client_id: "app".to_owned(),
+        granted: r#""client_secret_basic""#.to_owned(),
+        deleted,
+    };
+    samples!(RegistrationError {
+        AlgorithmNotOffered: [RegistrationError::AlgorithmNotOffered {
+            alg: "ES256".to_owned(),
+            offered: vec!["RS256".to_owned(), "PS256".to_owned()],
+        }]
+        Mint: [RegistrationError::Mint(IdpAdminError::NotAccepted {
+            url: "https://idp.example/api/admin/dcr/initial-access-tokens".to_owned(),
+            status: 403,
+        })]
+        NotSent: [
+            RegistrationError::NotSent(unreachable()),
+            RegistrationError::NotSent(SendError::NotSent {
+                url: REGISTER.to_owned(),
+                source: io::Error::other("certificate verify failed").into(),
+                cause: FailureCause::UnknownAuthority,
+            }),
+        ]
+        OutcomeUnknown: [RegistrationError::OutcomeUnknown {
+            endpoint: REGISTER.to_owned(),
+            what: "HTTP 502".to_owned(),
+        }]
+        Refused: [RegistrationError::Refused {
+            refused: refused_because(RefusedBecause::Token),
+            with_token: false,
+        }]
+        StillThere: [RegistrationError::StillThere {
+            client_id: "app".to_owned(),
+            what: "HTTP 403".to_owned(),
+        }]
+        Unusable: [unusable(true), unusable(false)]
+    })
+}
+
+fn refusals() -> Samples<RefusedBecause> {
+    samples!(RefusedBecause {
+        ClientExists: [RefusedBecause::ClientExists]
+        Endpoint: [RefusedBecause::Endpoint]
+        JwksUri: [RefusedBecause::JwksUri]
+        Metadata: [RefusedBecause::Metadata]
+        RateLimit: [RefusedBecause::RateLimit]
+        RedirectUri: [RefusedBecause::RedirectUri]
+        Rights: [RefusedBecause::Rights]
+        Scope: [RefusedBecause::Scope]
+        SoftwareStatement: [RefusedBecause::SoftwareStatement]
+        Token: [RefusedBecause::Token]
+    })
+}
+
+/// A refusal as servers word it.
+fn refused_because(because: RefusedBecause) -> Refused {
+    let said = |error: &str, description: &str| {
+        Some(OAuthError {
+            error: error.to_owned(),
+            error_description: Some(description.to_owned()),
+        })
+    };
+    let (status, error) = match because {
+        RefusedBecause::ClientExists => (409, None),
+        RefusedBecause::Endpoint => (302, None),
+        RefusedBecause::JwksUri => (
+            400,
+            said("invalid_client_metadata", "cannot fetch jwks_uri"),
+        ),
+        RefusedBecause::Metadata => (400, said("invalid_client_metadata", "grant not allowed")),
+        RefusedBecause::RateLimit => (429, None),
+        RefusedBecause::RedirectUri => (400, said("invalid_redirect_uri", "not allowed")),
+        RefusedBecause::Rights => (403, said("insufficient_scope", "no right to register")),
+        RefusedBecause::Scope => (400, said("invalid_scope", "not allowed")),
+        RefusedBecause::SoftwareStatement => (400, said("unapproved_software_statement", "no")),
+        RefusedBecause::Token => (401, said("invalid_token", "expired")),
+    };
+    Refused {
+        status,
+        error,
+        location: (status == 302).then(|| "https://idp.example/login".to_owned()),
+        retry_after_s: (status == 429).then_some(120),
+        because,
+    }
+}
+
+fn endpoints() -> Samples<EndpointsError> {
+    let wrong = |url: &str, reason| EndpointsError::Endpoint {
+        name: "token_endpoint",
+        url: url.to_owned(),
+        reason,
+    };
+    samples!(EndpointsError {
+        Client: [ClientError::NoTrustAnchor.into()]
+        Discovery: [EndpointsError::Discovery(DiscoveryError::NotFound {
+            locations: vec![format!("{IDP}/.well-known/openid-configuration (HTTP 404)")],
+        })]
+        Endpoint: [
+            wrong("http://idp.example/token", InvalidUrl::Insecure),
+            wrong("/token", InvalidUrl::Syntax),
+        ]
+        NoEndpoint: [EndpointsError::NoEndpoint { name: "token_endpoint" }]
+        TrustAnchors: [EndpointsError::TrustAnchors {
+            path: PathBuf::from("/etc/bff/ca.pem"),
+            source: io::Error::from_raw_os_error(2),
+        }]
+    })
+}
+
+fn discovery() -> Samples<DiscoveryError> {
+    let location = || format!("{IDP}/.well-known/openid-configuration");
+    samples!(DiscoveryError {
+        IssuerMismatch: [DiscoveryError::IssuerMismatch {
+            location: location(),
+            found: format!("{IDP}/"),
+            expected: IDP.to_owned(),
+        }]
+        Malformed: [DiscoveryError::Malformed {
+            location: location(),
+            reason: InvalidMetadata::NoIssuer,
+        }]
+        NotFound: [DiscoveryError::NotFound {
+            locations: vec![
+                format!("{} (HTTP 404)", location()),
+                "https://idp.example/.well-known/oauth-authorization-server (no JSON)".to_owned(),
+            ],
+        }]
+        NotReady: [DiscoveryError::NotReady {
+            location: location(),
+            status: 503,
+            retry_after: Some(Duration::from_secs(30)),
+        }]
+        Unreachable: [
+            DiscoveryError::Unreachable(unreachable()),
+            DiscoveryError::Unreachable(incomplete()),
+        ]
+    })
+}
+
+/// One of the same variant, which has the same class.
+fn again(error: &DiscoveryError) -> DiscoveryError {
+    match error {
+        DiscoveryError::Unreachable(_) => DiscoveryError::Unreachable(unreachable()),
+        DiscoveryError::NotReady { status, .. } => DiscoveryError::NotReady {
+            location: String::new(),
+            status: *status,
+            retry_after: None,
+        },
+        _ => DiscoveryError::NotFound {
+            locations: Vec::new(),
+        },
+    }
+}
+
+fn admin() -> Samples<IdpAdminError> {
+    let url = || "https://idp.example/api/admin/dcr/initial-access-tokens".to_owned();
+    let refused = |status, error: Option<&str>| IdpAdminError::Refused {
+        url: url(),
+        status,
+        error: error.map(|error| OAuthError {
+            error: error.to_owned(),
+            error_description: None,
+        }),
+    };
+    samples!(IdpAdminError {
+        NoToken: [IdpAdminError::NoToken { url: url(), status: 200 }]
+        NotAccepted: [IdpAdminError::NotAccepted { url: url(), status: 401 }]
+        Refused: [
+            refused(404, None),
+            refused(400, Some("invalid_request")),
+            refused(503, None),
+        ]
+        Unreachable: [IdpAdminError::Unreachable(unreachable())]
+    })
+}
+
+fn blocked() -> Samples<Blocked> {
+    let unknown = |with_token| Blocked::OutcomeUnknown {
+        issuer: IDP.to_owned(),
+        with_token,
+    };
+    samples!(Blocked {
+        ClientGone: [Blocked::ClientGone {
+            client_id: "app".to_owned(),
+            issuer: IDP.to_owned(),
+        }]
+        IssuerChanged: [Blocked::IssuerChanged {
+            stored: IDP.to_owned(),
+            configured: "https://other.example".to_owned(),
+        }]
+        OutcomeUnknown: [unknown(true), unknown(false)]
+    })
+}
+
+fn causes() -> Samples<FailureCause> {
+    samples!(FailureCause {
+        CertificateExpired: [FailureCause::CertificateExpired]
+        Dns: [FailureCause::Dns]
+        NameMismatch: [FailureCause::NameMismatch]
+        NotTls: [FailureCause::NotTls]
+        Other: [FailureCause::Other]
+        Refused: [FailureCause::Refused]
+        TimedOut: [FailureCause::TimedOut]
+        UnknownAuthority: [FailureCause::UnknownAuthority]
+        Url: [FailureCause::Url]
+    })
+}
+
+fn no_signer() -> Samples<NoSigner> {
+    samples!(NoSigner {
+        InDoubt: [NoSigner::InDoubt("key-1".parse().unwrap())]
+        NotLoaded: [NoSigner::NotLoaded("key-1".parse().unwrap())]
+        NoKey: [NoSigner::NoKey]
+    })
+}
+
+fn service() -> Samples<ServiceError> {
+    samples!(ServiceError {
+        Bootstrap: [BootstrapError::Panicked(Panicked).into()]
+        Commit: [ServiceError::Commit(commit())]
+        Listen: [ServiceError::Listen {
+            setting: "BFF_LISTEN",
+            address: "127.0.0.1:8000".parse().unwrap(),
+            source: io::Error::from_raw_os_error(98),
+        }]
+        Open: [ServiceError::Open(super::keys::locked().into())]
+        Refused: [ServiceError::Refused(RingRefusal::NoRing)]
+    })
+}
+
+fn client_refusal() -> Samples<ClientRefusal> {
+    samples!(ClientRefusal {
+        NoAttempt: [ClientRefusal::NoAttempt]
+        NoClient: [ClientRefusal::NoClient]
+        NoOrphan: [ClientRefusal::NoOrphan("app".to_owned())]
+        OtherClient: [ClientRefusal::OtherClient {
+            expected: "app".to_owned(),
+            found: "app-2".to_owned(),
+        }]
+    })
+}
+
+fn client() -> Samples<ClientError> {
+    let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let wrong = || HttpClient::new(Some(damaged.as_bytes())).unwrap_err();
+    let ClientError::TrustAnchors(inner) = wrong() else {
+        panic!("another error: {}", wrong())
+    };
+    samples!(ClientError {
+        NoTrustAnchor: [HttpClient::new(Some(b"no certificate")).unwrap_err()]
+        TrustAnchors: [wrong()]
+        Tls: [ClientError::Tls(inner)]
+    })
+}
+
+fn invalid_url() -> Samples<InvalidUrl> {
+    samples!(InvalidUrl {
+        Changed: [InvalidUrl::Changed {
+            written: "/a/../b".to_owned(),
+            sent: "/b".to_owned(),
+        }]
+        Character: [InvalidUrl::Character(' ')]
+        Credentials: [InvalidUrl::Credentials]
+        Fragment: [InvalidUrl::Fragment]
+        Insecure: [InvalidUrl::Insecure]
+        International: [InvalidUrl::International("xn--bcher-kva.example".to_owned())]
+        Syntax: [InvalidUrl::Syntax]
+        TooLong: [InvalidUrl::TooLong]
+    })
+}
+
+fn invalid_information() -> Samples<InvalidInformation> {
+    samples!(InvalidInformation {
+        NoClientId: [InvalidInformation::NoClientId]
+        NotAnObject: [InvalidInformation::NotAnObject]
+    })
+}
+
+fn invalid_metadata() -> Samples<InvalidMetadata> {
+    samples!(InvalidMetadata {
+        NoIssuer: [InvalidMetadata::NoIssuer]
+        NotAnObject: [InvalidMetadata::NotAnObject]
+    })
+}
+
+fn difference() -> Samples<Difference> {
+    let difference = Difference {
+        member: "scope".to_owned(),
+        asked: "openid profile".to_owned(),
+        granted: "openid".to_owned(),
+    };
+    ("Difference", vec![("scope", difference)])
+}
