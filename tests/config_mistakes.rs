@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bff::config::settings::SETTINGS;
-use bff::config::{Config, ConfigErrors, Env, Overrides};
+use bff::config::{Config, ConfigErrors, Env, OldPassphrase, Overrides, Sources};
 use proptest::prelude::*;
 
 /// Settings, and those that are reported.
@@ -291,6 +291,8 @@ fn the_client_file_cannot_have_the_path_of_a_key_or_of_the_state() {
 }
 
 fn load(env: &Env) -> Result<Config, ConfigErrors> {
+    // `bff keys reencrypt` alone reads it.
+    Sources::open(env, None, &Overrides::default()).read::<OldPassphrase>()?;
     Config::load(env, None, &Overrides::default())
 }
 
