@@ -208,7 +208,7 @@ async fn a_healthcheck_says_by_its_exit_code_whether_the_service_is_ready() {
         .set("DCR_IAT", "iat-that-nobody-minted")
         .set("ALLOW_BOOTSTRAP_FAILURE", "true");
     let bff = Bff::serve(&env);
-    bff.says("Going on without a usable registration").await;
+    bff.says("Continuing without a registration").await;
     let not_ready = run(&["healthcheck"], &env).await;
     let live = run(&["healthcheck", "--live"], &env).await;
     bff.stop().await;

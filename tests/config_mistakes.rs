@@ -51,7 +51,7 @@ fn all_mistakes_are_reported_at_once_with_variable_origin_value_and_expectation(
         r#"DCR_REDIRECT_URIS (environment): expected https for each redirect URI, or http on localhost, 127.0.0.1 or [::1], got "http://b.example/cb""#.into(),
         r#"MS_BFF_TOKEN_AUTH_METHOD (environment): expected private_key_jwt, the only method that this service authenticates with, got "client_secret_basic""#.into(),
         r#"BFF_BOOTSTRAP_TIMEOUT (flag): expected a duration from 0s to 24h, such as 300 (seconds), 90s, 10m or 1h30m, got "soon""#.into(),
-        "BFF_BASE_URL (not set): expected the URL at which the IdP reaches this service, such as https://bff.example, to register its jwks_uri; or set DCR_JWKS_URI, or DCR_JWKS=value".into(),
+        "BFF_BASE_URL (not set): expected the URL at which the IdP reaches this service, such as https://bff.example; or set DCR_JWKS_URI or DCR_JWKS=value".into(),
     ];
     assert_eq!(errors.to_string().lines().collect::<Vec<_>>(), expected);
 }

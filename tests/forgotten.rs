@@ -109,7 +109,7 @@ async fn a_service_that_may_go_on_serves_the_keys_of_a_client_that_is_gone() {
 
     let bff = Bff::serve(&env);
     bff.says("knows neither client").await;
-    bff.says("nothing is tried until a restart").await;
+    bff.says("not retried until a restart").await;
 
     assert_eq!(world.get("/readyz").await.status, 503);
     assert_eq!(world.keys().await.len(), 1);

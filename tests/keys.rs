@@ -93,7 +93,7 @@ fn what_cannot_be_used_is_refused_with_what_it_is_and_what_to_do() {
         ("openssh.pem", "OPENSSH", "ssh-keygen -p -m PEM"),
         (
             "p256-wrong-half.pem",
-            "do not belong together",
+            "does not match the private key",
             "from a copy",
         ),
         ("p256.der", "DER", "bff keys generate"),

@@ -177,7 +177,7 @@ async fn an_idp_that_cannot_reach_the_keys_leads_to_the_address_that_is_wrong() 
     let rejected = Bff::serve(&wrong(&lax)).ended().await;
 
     refused.fails(78, &["jwks_uri cannot be fetched", "BFF_BASE_URL"]);
-    rejected.fails(77, &["nobody has fetched our JWK Set", "BFF_BASE_URL"]);
+    rejected.fails(77, &["nobody has fetched the JWK Set", "BFF_BASE_URL"]);
 }
 
 #[tokio::test]
@@ -351,7 +351,7 @@ async fn where_a_failure_is_allowed_a_refusal_is_not_repeated() {
         .set("DCR_IAT", "iat-that-nobody-minted")
         .set("ALLOW_BOOTSTRAP_FAILURE", "true");
     let bff = Bff::serve(&env);
-    bff.says("nothing is tried until a restart").await;
+    bff.says("not retried until a restart").await;
 
     let health = world.get("/healthz").await;
 

@@ -29,8 +29,8 @@ pub struct Signer {
 pub enum NoSigner {
     /// A commit may have taken the key out of the set.
     #[error(
-        "it is not known whether key `{0}` is still in the JWK Set, because the outcome of the last \
-         write is unknown"
+        "the outcome of the last write of the state is unknown, so key `{0}` may have left the JWK \
+         Set"
     )]
     InDoubt(Kid),
     /// Its file could not be loaded.

@@ -65,8 +65,13 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     }
     let (key, clock) = (Arc::new(key), Clock::system());
     let assertion = app::assertion(&key, &registered.client_id, &audience, typ, &clock);
-    let assertion = block_on(assertion)?
-        .map_err(|error| Failure::new(Exit::Failure, error, "free memory on this machine"))?;
+    let assertion = block_on(assertion)?.map_err(|error| {
+        Failure::new(
+            Exit::Failure,
+            error,
+            "check that the machine has free memory and /dev/urandom",
+        )
+    })?;
     output::line(assertion.expose());
     Ok(())
 }

@@ -27,12 +27,19 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     let path = if arguments.live { "livez" } else { "readyz" };
     let url = format!("http://{}/{path}", reachable(config.listen));
     let request = http_client()?.request(Method::GET, &url);
-    let answer = block_on(request.send())?
-        .map_err(|error| failed(error.into(), "is `bff serve` running at BFF_LISTEN?"))?;
+    let answer = block_on(request.send())?.map_err(|error| {
+        failed(
+            error.into(),
+            "start `bff serve`, or set BFF_LISTEN to the address that it listens on",
+        )
+    })?;
     if answer.status == 200 {
         return Ok(());
     }
     output::note(answer.body.expose());
     let error = anyhow::anyhow!("{url} answers HTTP {}", answer.status);
-    Err(failed(error, "/healthz and the log say what is missing"))
+    Err(failed(
+        error,
+        "/healthz and the log of `bff serve` name the cause",
+    ))
 }

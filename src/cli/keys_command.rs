@@ -81,8 +81,13 @@ fn generate(context: &Context, config: &KeysConfig, arguments: &Generate) -> Res
         print_key(context, &key, path);
         return Ok(());
     }
-    let key = SigningKey::generate(alg.unwrap_or(Algorithm::ES256))
-        .map_err(|error| Failure::new(Exit::Failure, error, "free memory on this machine"))?;
+    let key = SigningKey::generate(alg.unwrap_or(Algorithm::ES256)).map_err(|error| {
+        Failure::new(
+            Exit::Failure,
+            error,
+            "check that the machine has free memory and /dev/urandom",
+        )
+    })?;
     write(context, config, out, &key)
 }
 
@@ -140,9 +145,13 @@ fn write(
             .keys_dir
             .join(format!("{}.pem", key.kid().file_stem())),
     };
-    let pem = key
-        .to_pem(config.passphrase.as_ref())
-        .map_err(|error| Failure::new(Exit::Failure, error, "free memory on this machine"))?;
+    let pem = key.to_pem(config.passphrase.as_ref()).map_err(|error| {
+        Failure::new(
+            Exit::Failure,
+            error,
+            "check that the machine has free memory and /dev/urandom",
+        )
+    })?;
     if path.exists() {
         return Err(Failure::new(
             Exit::Failure,

@@ -117,6 +117,6 @@ fn unreachable(error: SendError) -> Failure {
     Failure::new(
         Exit::Failure,
         error,
-        "is `bff serve` running? it was looked for at BFF_LISTEN or BFF_ADMIN_LISTEN",
+        "start `bff serve`, or set BFF_LISTEN or BFF_ADMIN_LISTEN to where it listens",
     )
 }

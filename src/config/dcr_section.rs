@@ -173,8 +173,7 @@ impl Section for DcrConfig {
             reader.missing::<()>(
                 BFF_BASE_URL,
                 "expected the URL at which the IdP reaches this service, such as \
-                 https://bff.example, to register its jwks_uri; or set DCR_JWKS_URI, or \
-                 DCR_JWKS=value",
+                 https://bff.example; or set DCR_JWKS_URI or DCR_JWKS=value",
             );
         }
 

@@ -99,8 +99,8 @@ impl Section for Option<IdpConfig> {
             reader.warn(
                 BFF_ALLOW_INSECURE_HTTP.name,
                 format!(
-                    "tokens go to {} unencrypted, where anyone on the network path can read them; \
-                     use https outside a container network",
+                    "tokens go to {} unencrypted, for anyone on the network path to read; use \
+                     https outside a container network",
                     url.origin().ascii_serialization()
                 ),
             );
@@ -114,7 +114,9 @@ fn readable_file(text: &str) -> Result<PathBuf, Wrong> {
     let path = parse::path(text)?;
     match File::open(&path).and_then(|_| fs::metadata(&path)) {
         Ok(metadata) if metadata.is_file() => Ok(path),
-        Ok(_) => Err(Wrong::expected("a file")),
+        Ok(_) => Err(Wrong::expected(
+            "a file of PEM certificates, not a directory",
+        )),
         Err(error) => Err(Wrong::expected(format!("a readable file ({error})"))),
     }
 }

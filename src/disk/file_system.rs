@@ -154,12 +154,13 @@ pub trait OwnFile: Opened {
 /// A symbolic link, a directory or the like where a file of ours should be. It is not opened: it
 /// could lead to somebody else's file.
 #[derive(Debug, thiserror::Error)]
-#[error("it is not a regular file; a symbolic link is not followed here")]
+#[error("it is not a regular file")]
 pub struct NotAFile;
 
 impl NotAFile {
     /// What an operator can do about it.
-    pub const HINT: &str = "put the file itself in the place of the link, or of what else is there";
+    pub const HINT: &str = "replace it by a regular file; a symbolic link is not followed in BFF_KEYS_DIR and \
+                            BFF_STATE_DIR";
 
     /// Whether this is the reason of an error.
     pub fn is_reason(error: &io::Error) -> bool {

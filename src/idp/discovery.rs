@@ -28,7 +28,7 @@ pub enum DiscoveryError {
         reason: InvalidMetadata,
     },
     /// None of the well-known locations holds a document.
-    #[error("no server metadata at {}", .locations.join(", "))]
+    #[error("no authorization server metadata at {}", .locations.join(", "))]
     NotFound {
         /// Where it was looked for, with what was answered there.
         locations: Vec<String>,
@@ -75,8 +75,8 @@ impl DiscoveryError {
         }
         match self {
             Self::IssuerMismatch { .. } => {
-                "set OIDC_ISSUER to the issuer exactly as the IdP spells it, each slash \
-                 included, if it is the one you mean"
+                "if this is the right IdP, set OIDC_ISSUER to its `issuer` exactly as in the \
+                 metadata, each slash included"
             }
             Self::Malformed { .. } | Self::NotFound { .. } => {
                 "check IDP_BASE_URL; for an IdP without discovery set DCR_REGISTRATION_ENDPOINT \

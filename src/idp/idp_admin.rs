@@ -64,7 +64,7 @@ pub enum IdpAdminError {
         status: u16,
     },
     /// The IdP refused.
-    #[error("{url} refused: HTTP {status}{}", .error.as_ref().map(|e| format!(": {e}")).unwrap_or_default())]
+    #[error("{url} refused the request: HTTP {status}{}", .error.as_ref().map(|e| format!(": {e}")).unwrap_or_default())]
     Refused {
         /// Where it was asked.
         url: String,
@@ -83,7 +83,7 @@ impl IdpAdminError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoToken { .. } => {
-                "check that IDP_ADMIN_BASE_URL is the administrators' address of the IdP"
+                "set IDP_ADMIN_BASE_URL to where the IdP has /dcr/initial-access-tokens"
             }
             Self::NotAccepted { .. } => {
                 "check BOOTSTRAP_ADMIN_TOKEN, and that it may mint initial access tokens"
@@ -94,7 +94,9 @@ impl IdpAdminError {
                 "set IDP_ADMIN_BASE_URL to where the IdP has /dcr/initial-access-tokens, or mint \
                  the token in the IdP's own console and set it as DCR_IAT"
             }
-            Self::Refused { .. } => "change --label, --expires-in or --max-uses to what it allows",
+            Self::Refused { .. } => {
+                "change --label, --expires-in or --max-uses to what the IdP allows"
+            }
             Self::Unreachable(error) if error.hint().is_some() => error.hint().unwrap_or_default(),
             Self::Unreachable(_) => "check IDP_ADMIN_BASE_URL and the network",
         }

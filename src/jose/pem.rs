@@ -57,10 +57,10 @@ pub enum LoadKeyError {
         count: usize,
     },
     /// The private and the public half do not match.
-    #[error("the private and the public half of the key do not belong together")]
+    #[error("the public key in the file does not match the private key")]
     Unsound,
     /// A key of a type or size that is not accepted.
-    #[error("{found} cannot be used: RSA from 2048 to 8192 bits, P-256, P-384 and Ed25519 can")]
+    #[error("{found} is not supported: use RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519")]
     Unsupported {
         /// What the file holds.
         found: String,

@@ -55,17 +55,15 @@ impl OpenError {
                 "add the user that runs bff to that group (in a container: --group-add, group_add, \
                  supplementalGroups), or change BFF_KEYS_GROUP"
             }
-            Self::Locked { .. } => {
-                "stop the other one, or give this one a BFF_STATE_DIR of its own"
-            }
+            Self::Locked { .. } => "stop the other bff, or give each its own BFF_STATE_DIR",
             Self::Unusable { source, .. }
                 if matches!(
                     source.kind(),
                     io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
                 ) =>
             {
-                "BFF_KEYS_DIR and BFF_STATE_DIR name directories: a file with that name already \
-                 exists where the directory should be"
+                "a file with that name already exists where the directory should be: move it away, \
+                 or change BFF_KEYS_DIR or BFF_STATE_DIR"
             }
             Self::Unusable { .. } => {
                 "let the user that runs bff write to BFF_STATE_DIR and BFF_KEYS_DIR, and check \

@@ -66,14 +66,14 @@ impl EndpointsError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Client(_) | Self::TrustAnchors { .. } => {
-                "check BFF_CA_FILE: PEM certificates, the root's among them"
+                "set BFF_CA_FILE to a file of PEM certificates that holds the root certificate"
             }
             Self::Discovery(error) => error.hint(),
             Self::Endpoint {
                 reason: InvalidUrl::Insecure,
                 ..
             } => {
-                "have the IdP announce https; in a container network, BFF_ALLOW_INSECURE_HTTP=true"
+                "have the IdP announce https, or set BFF_ALLOW_INSECURE_HTTP=true in a container network"
             }
             Self::Endpoint { .. } | Self::NoEndpoint { .. } => {
                 "set DCR_REGISTRATION_ENDPOINT and OIDC_TOKEN_URL"

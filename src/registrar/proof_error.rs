@@ -9,7 +9,7 @@ use crate::registration::Proof;
 #[non_exhaustive]
 pub enum ProofError {
     /// There is no client to authenticate as.
-    #[error("there is no stored registration, and registering is switched off")]
+    #[error("there is no stored registration")]
     NoClient,
     /// The key does not fit the algorithm that the IdP names.
     #[error(transparent)]
@@ -54,37 +54,28 @@ impl ProofError {
             Self::Algorithm(error) => error.hint(),
             Self::NoSigner(error) => error.hint(),
             Self::Rejected { proof, .. } if proof.clocks_differ => {
-                "synchronise both clocks (NTP): an assertion is valid for a minute, by the IdP's \
-                 clock; then start again"
+                "synchronise the clocks of this host and of the IdP (NTP): `exp` and `iat` of an \
+                 assertion are compared with the IdP's clock"
             }
             Self::Rejected {
                 fetched: false,
                 fresh: true,
                 ..
             } => {
-                "nobody has fetched our JWK Set since this start: the IdP probably cannot or will \
-                 not reach BFF_BASE_URL (or DCR_JWKS_URI); make it reachable from the IdP's host, \
-                 or set DCR_JWKS=value"
+                "nobody has fetched the JWK Set since this start: make BFF_BASE_URL (or \
+                 DCR_JWKS_URI) reachable from the IdP, or set DCR_JWKS=value"
             }
             Self::Rejected { fetched: false, .. } => {
-                "nobody has fetched our JWK Set since this start: if the IdP cannot or will not \
-                 reach BFF_BASE_URL (or DCR_JWKS_URI), make it reachable from the IdP's host, or \
-                 set DCR_JWKS=value; check at the IdP that the client still exists; if it does \
-                 not, mint a token with `bff mint-iat` and set DCR_IAT with \
-                 DCR_FORCE_REPLACE=true; if BFF_KEYS_DIR or BFF_STATE_DIR was restored, both must \
-                 be from the same time"
+                "nobody has fetched the JWK Set: correct BFF_BASE_URL, or set DCR_JWKS=value; if \
+                 the client is gone, set DCR_FORCE_REPLACE=true and a DCR_IAT (`bff mint-iat`)"
             }
             Self::Rejected { fresh: false, .. } => {
-                "the private key, the published JWK Set and the registered authentication method \
-                 must match: check that the client still exists at the IdP, that the IdP can reach \
-                 the JWK Set, and that BFF_KEYS_DIR and BFF_STATE_DIR are from the same time; if \
-                 the client is gone, mint a token with `bff mint-iat` and set DCR_IAT with \
-                 DCR_FORCE_REPLACE=true"
+                "the client registered at the IdP must match our keys: check it there; to replace \
+                 it, set DCR_FORCE_REPLACE=true and a DCR_IAT from `bff mint-iat`"
             }
             Self::Rejected { .. } => {
-                "the private key, the published JWK Set and the registered authentication method \
-                 must match: look in the IdP's log for the client assertion; \
-                 BFF_ASSERTION_AUDIENCE, BFF_ASSERTION_TYPE and BFF_SIGNING_ALG change it"
+                "the client_assertion must match what the IdP expects: see its log, and change \
+                 BFF_ASSERTION_AUDIENCE, BFF_ASSERTION_TYPE or BFF_SIGNING_ALG"
             }
             Self::Unproven(_) => "check the IdP's health and OIDC_TOKEN_URL, then start again",
         }

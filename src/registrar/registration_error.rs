@@ -10,7 +10,7 @@ use crate::transport::SendError;
 #[non_exhaustive]
 pub enum RegistrationError {
     /// The algorithm of our key is none of those that the IdP takes.
-    #[error("the key signs with {alg}, and the IdP takes only {}", .offered.join(", "))]
+    #[error("the key signs with {alg}, and the IdP supports only {}", .offered.join(", "))]
     AlgorithmNotOffered {
         /// Ours.
         alg: String,
@@ -40,9 +40,7 @@ pub enum RegistrationError {
         with_token: bool,
     },
     /// The client to be replaced could not be deleted.
-    #[error(
-        "client `{client_id}` has to be deleted before it can be replaced, and was not: {what}"
-    )]
+    #[error("client `{client_id}` was not deleted, so it cannot be replaced: {what}")]
     StillThere {
         /// The client.
         client_id: String,
@@ -91,7 +89,8 @@ impl RegistrationError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::AlgorithmNotOffered { .. } => {
-                "set BFF_SIGNING_ALG to one of these that fits the key, or start with another key"
+                "set BFF_SIGNING_ALG to one of these that fits the key, or name another key in \
+                 BFF_JWT_SIGNING_KEY"
             }
             Self::Mint(error) => error.hint(),
             Self::NotSent(error) if error.hint().is_some() => error.hint().unwrap_or_default(),
@@ -100,8 +99,8 @@ impl RegistrationError {
                  BFF_CA_FILE), then start again"
             }
             Self::OutcomeUnknown { .. } => {
-                "a client may exist: look for it at the IdP and delete it, then mint a fresh \
-                 token with `bff mint-iat` and set it as DCR_IAT; until then nothing is sent again"
+                "a client may exist: delete it at the IdP, then set DCR_IAT to a fresh token from \
+                 `bff mint-iat`; until then nothing is sent again"
             }
             Self::Refused {
                 refused,

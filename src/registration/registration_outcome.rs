@@ -281,27 +281,25 @@ impl Refused {
                  it; try that address from the IdP's host, or set DCR_JWKS=value"
             }
             RefusedBecause::Metadata => {
-                "compare the settings DCR_* with what the IdP allows for its clients \
-                 (grant types: DCR_GRANT_TYPES, algorithm: BFF_SIGNING_ALG, profile: \
-                 DCR_CLIENT_PROFILE, others: DCR_EXTRA_METADATA)"
+                "change what the IdP does not allow: DCR_GRANT_TYPES, DCR_CLIENT_PROFILE, \
+                 BFF_SIGNING_ALG, or a member in DCR_EXTRA_METADATA"
             }
             RefusedBecause::RateLimit => {
-                "run `bff register` again after the time that the IdP names, or in a few minutes"
+                "wait for the time that the IdP names, or a few minutes, then run `bff register`"
             }
             RefusedBecause::RedirectUri => {
-                "change DCR_REDIRECT_URIS to addresses the IdP allows; to give a registered \
-                 client other addresses by a new registration, set DCR_FORCE_REPLACE=true"
+                "set DCR_REDIRECT_URIS to URIs that the IdP allows; if they cannot be changed for a \
+                 registered client, set DCR_FORCE_REPLACE=true"
             }
             RefusedBecause::Rights => {
-                "the initial access token may not register clients: mint one that may, or have the \
-                 IdP's administrator permit it"
+                "the initial access token may not register clients: set DCR_IAT to one that may \
+                 (`bff mint-iat`)"
             }
             RefusedBecause::Scope => {
-                "ask for less in DCR_SCOPE, or allow the scope at the IdP (its \
-                 policy.allowed_scopes)"
+                "set DCR_SCOPE to scopes that the IdP allows, or add them to its policy.allowed_scopes"
             }
             RefusedBecause::SoftwareStatement => {
-                "get a new DCR_SOFTWARE_STATEMENT from an issuer that the IdP trusts"
+                "set DCR_SOFTWARE_STATEMENT to one from an issuer that the IdP trusts"
             }
             RefusedBecause::Token => {
                 "the token is missing, wrong, expired or used up: mint a fresh one with \

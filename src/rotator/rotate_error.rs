@@ -67,10 +67,10 @@ impl RotateError {
             Self::Commit(error) => error.hint(),
             Self::Keys(error) => error.hint(),
             Self::Make(_) => "check that the machine has free memory and /dev/urandom",
-            Self::NoRoom(_) => "wait, or raise BFF_JWK_MAX_KEYS and restart",
+            Self::NoRoom(_) => "wait until then, or raise BFF_JWK_MAX_KEYS and restart",
             Self::Panicked(_) => "report this as a defect of bff, with the log before it",
             Self::Refused(RingRefusal::Used(_)) => {
-                "rotate without a key of your own, and one is made"
+                "order another rotation, which makes another key"
             }
             Self::Refused(_) => "`bff rotate --show` shows where the rotation stands",
             Self::UnderWay { .. } => "`bff rotate --show` shows where it stands; wait for it",
@@ -80,7 +80,7 @@ impl RotateError {
 
 fn left(seconds: Option<u64>) -> String {
     match seconds {
-        Some(0) => ", and waits to be proven".to_owned(),
+        Some(0) => ", and waits until the IdP accepts the key".to_owned(),
         Some(seconds) => format!(", for another {seconds} s at least"),
         None => String::new(),
     }

@@ -157,8 +157,8 @@ async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), ServiceErro
         let _ = error.log();
         if !again {
             tracing::warn!(
-                "Going on without a usable registration (ALLOW_BOOTSTRAP_FAILURE): the keys are \
-                 served; nothing is tried until a restart or `bff register`"
+                "Continuing without a registration (ALLOW_BOOTSTRAP_FAILURE); it is not retried \
+                 until a restart or `bff register`"
             );
             return Err(error);
         }

@@ -35,20 +35,21 @@ const CURRENT: &str = "state.json";
 const PREVIOUS: &str = "state.previous.json";
 
 /// The hint of every failed write.
-pub(crate) const WRITABLE: &str = "let the user that runs bff write to BFF_STATE_DIR and BFF_KEYS_DIR, and \
-                        check that the disk is neither full nor mounted read-only";
+pub(crate) const WRITABLE: &str = "let the user that runs bff write to BFF_STATE_DIR and \
+                                   BFF_KEYS_DIR, and check that the disk is neither full nor \
+                                   mounted read-only";
 
 /// The hint where the document cannot be read.
-pub(crate) const READABLE: &str = "let the user that runs bff read it; BFF_STATE_DIR (default BFF_KEYS_DIR) \
-                        names the directory";
+pub(crate) const READABLE: &str = "let the user that runs bff read it; BFF_STATE_DIR (default \
+                                   BFF_KEYS_DIR) names the directory";
 
-pub(crate) const BOTH_BAD: &str = "nothing was changed: restore the state directory (BFF_STATE_DIR) from a \
-                        backup, or move both documents away to start with the keys alone";
+pub(crate) const BOTH_BAD: &str = "nothing was changed: restore BFF_STATE_DIR from a backup, or \
+                                   move both documents away to start with the keys alone";
 
 pub(crate) const KEY_READABLE: &str = "let the user that runs bff read it (BFF_KEYS_DIR)";
 
-pub(crate) const KEY_MISSING: &str = "restore the file from a backup of BFF_KEYS_DIR; without it, the \
-                           registered client cannot authenticate";
+pub(crate) const KEY_MISSING: &str = "restore the file from a backup of BFF_KEYS_DIR; without it, \
+                                      the registered client cannot authenticate";
 
 /// A document with the bytes it was read from.
 struct Document {

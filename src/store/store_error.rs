@@ -11,7 +11,7 @@ use crate::state::Rev;
 #[non_exhaustive]
 pub enum LoadError {
     /// Neither the document nor the revision before it can be used.
-    #[error("{place} is not usable ({current}), nor is the revision before it ({previous})")]
+    #[error("neither {place} ({current}) nor the revision before it ({previous}) can be used")]
     BothBad {
         /// The document.
         place: Place,
@@ -81,13 +81,13 @@ pub enum CommitError {
 #[non_exhaustive]
 pub enum KeyStoreError {
     /// Another key is kept under this key ID.
-    #[error("{place} exists and holds something else")]
+    #[error("{place} exists with other contents")]
     Exists {
         /// Where.
         place: Place,
     },
     /// No key is kept under this key ID.
-    #[error("there is no {place}")]
+    #[error("{place} is missing")]
     Missing {
         /// Where it was looked for.
         place: Place,
@@ -130,10 +130,7 @@ impl CommitError {
     /// What an operator can do now.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Conflict { .. } => {
-                "another process writes to the same state: stop it, or give it a BFF_STATE_DIR of \
-                 its own"
-            }
+            Self::Conflict { .. } => "stop the other process, or give each its own BFF_STATE_DIR",
             Self::NotCommitted { hint, .. } | Self::Unknown { hint, .. } => hint,
         }
     }

@@ -123,7 +123,8 @@ impl FailureCause {
                  BFF_CA_FILE to the PEM of that authority's root",
             ),
             Self::Url => Some(
-                "correct the address where it comes from: the setting, or what the IdP announces",
+                "correct the URL in the setting that it is from, such as IDP_BASE_URL, or in the IdP's \
+                 metadata",
             ),
             Self::Dns | Self::Other | Self::Refused | Self::TimedOut => None,
         }

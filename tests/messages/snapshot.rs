@@ -41,6 +41,18 @@ fn every_message_is_as_it_was_read_last() {
 }
 
 #[test]
+fn no_hint_is_longer_than_a_line_of_the_log() {
+    let all = [identity::messages(), keys::messages()].concat();
+
+    let hints = all
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("hint: "));
+    let long: Vec<_> = hints.filter(|hint| hint.chars().count() > 160).collect();
+
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
 fn the_first_difference_is_found_wherever_it_is() {
     assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
     assert_eq!(first_difference("a\nb", "a\nc"), Some((2, "b", "c")));

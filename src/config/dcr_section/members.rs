@@ -125,8 +125,8 @@ pub(super) fn check_redirects(
     if registers && redirecting && redirect_uris.is_empty() {
         return reader.missing(
             DCR_REDIRECT_URIS,
-            "expected at least one redirect URI, such as https://app.example/callback, for the \
-             authorization code grant (RFC 7591 §2); or set DCR_GRANT_TYPES=client_credentials",
+            "expected at least one redirect URI, such as https://app.example/cb, to register; or \
+             set DCR_GRANT_TYPES=client_credentials",
         );
     }
     if !redirecting && !redirect_uris.is_empty() {

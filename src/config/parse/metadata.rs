@@ -8,8 +8,8 @@ pub(in crate::config) fn token(text: &str) -> Result<(), Wrong> {
         return Ok(());
     }
     Err(Wrong::because(
-        "expected visible ASCII characters only, since it is sent in an HTTP header, but there is \
-         a space, a line break or another character in it; paste it again, on one line",
+        "expected visible ASCII characters, without spaces and line breaks, for an HTTP header; \
+         set it again, on one line",
     ))
 }
 
@@ -60,8 +60,7 @@ pub(in crate::config) fn grant_type(text: &str) -> Result<String, Wrong> {
         return Ok(text.to_owned());
     }
     Err(Wrong::expected(
-        "authorization_code, refresh_token, client_credentials or a URI such as \
-         urn:ietf:params:oauth:grant-type:token-exchange",
+        "authorization_code, refresh_token, client_credentials or the URI of an extension grant",
     ))
 }
 

@@ -31,8 +31,7 @@ pub(super) fn read(name: &str, path: &str) -> Result<SecretFile, String> {
     let shown = printable(path);
     let cannot = |error: &dyn Display| {
         format!(
-            "cannot read {shown}: {error}; put the value into that file, readable by this user, \
-             or unset {name}"
+            "cannot read {shown}: {error}; put the value there, readable by bff, or unset {name}"
         )
     };
 
