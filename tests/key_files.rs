@@ -88,7 +88,7 @@ async fn a_link_that_leads_elsewhere_in_the_place_of_a_key_ends_the_start() {
         1,
         &[
             "symbolic link is not followed",
-            "a symbolic link is not followed",
+            "replace it by a regular file",
         ],
     );
 }

@@ -88,7 +88,8 @@ async fn register(
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Response {
-    let no_members = "the body is empty or `{}`; for a dry run the query is `dry_run=true`";
+    let no_members =
+        "the body must be empty or `{}`; for a dry run, the query must be `dry_run=true`";
     let ordered = order::switch(query.as_deref(), "dry_run");
     let ordered = ordered.and_then(|dry_run| {
         order::members(&body, &[], no_members)?;

@@ -11,7 +11,7 @@ use super::problem::Problem;
 /// refused, so that a misspelt dry run is not carried out.
 pub(super) fn switch(query: Option<&str>, known: &str) -> Result<bool, Problem> {
     let wrong = || {
-        let detail = format!("the query is empty, `{known}=true` or `{known}=false`");
+        let detail = format!("the query must be empty, `{known}=true` or `{known}=false`");
         Problem::new(StatusCode::BAD_REQUEST, detail)
     };
     let parameters = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
@@ -29,7 +29,7 @@ pub(super) fn no_query(query: Option<&str>) -> Result<(), Problem> {
         None | Some("") => Ok(()),
         Some(_) => Err(Problem::new(
             StatusCode::BAD_REQUEST,
-            "this order has no query parameters",
+            "the query must be empty: this request has no parameters in it",
         )),
     }
 }

@@ -76,7 +76,7 @@ fn detail(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "no such resource",
         StatusCode::METHOD_NOT_ALLOWED => "method not allowed; see the Allow header",
-        StatusCode::PAYLOAD_TOO_LARGE => "the body of a request is at most 16 KiB",
+        StatusCode::PAYLOAD_TOO_LARGE => "the body must be at most 16 KiB",
         _ if status.is_server_error() => "the reason is in the log of the service",
         _ => "the request cannot be served",
     }

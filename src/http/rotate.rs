@@ -75,7 +75,7 @@ async fn rotate(
 }
 
 fn parse(body: &Bytes) -> Result<Order, Problem> {
-    let allowed = "the body is empty, or a JSON object with `mode` (`scheduled`, `now`, \
+    let allowed = "the body must be empty, or a JSON object with `mode` (`scheduled`, `now`, \
                    `compromised`) and `alg`";
     let members = order::members(body, &["mode", "alg"], allowed)?;
     let body: Body = serde_json::from_value(Value::Object(members))
@@ -87,7 +87,7 @@ fn parse(body: &Bytes) -> Result<Order, Problem> {
         Some("compromised") => Mode::Compromised,
         Some(_) => {
             return Err(unprocessable(
-                "`mode` is `scheduled`, `now` or `compromised`".to_owned(),
+                "`mode` must be `scheduled`, `now` or `compromised`".to_owned(),
             ));
         }
     };
@@ -97,7 +97,7 @@ fn parse(body: &Bytes) -> Result<Order, Problem> {
         Some(Err(_)) => {
             let names: Vec<&str> = Algorithm::ALL.iter().map(|alg| alg.name()).collect();
             return Err(unprocessable(format!(
-                "`alg` is one of {}",
+                "`alg` must be one of {}",
                 names.join(", ")
             )));
         }

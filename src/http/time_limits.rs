@@ -28,7 +28,7 @@ pub(super) async fn limited(request: Request, next: Next) -> Response {
     let body = match timeout(READING, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => {
-            let detail = "the body was cut off, or is longer than 16 KiB";
+            let detail = "the body must be complete and at most 16 KiB";
             return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
         }
         Err(_) => {
