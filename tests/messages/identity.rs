@@ -138,6 +138,7 @@ fn a_proof(said: Option<&str>) -> Proof {
 
 fn proof() -> Samples<ProofError> {
     samples!(ProofError {
+        Algorithm: [crate::jose::LoadKeyError::Unsound.into()]
         NoClient: [ProofError::NoClient]
         NoSigner: [NoSigner::NoKey.into()]
         Rejected: [

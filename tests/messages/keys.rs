@@ -217,6 +217,7 @@ fn keys() -> Samples<KeysError> {
             KeysError::Unreadable { path: path(), source: io::Error::from_raw_os_error(2) },
             KeysError::Unreadable { path: path(), source: denied() },
         ]
+        Unwritable: [KeysError::Unwritable { path: path(), source: denied() }]
     })
 }
 
