@@ -215,7 +215,7 @@ async fn a_busy_idp_is_left_alone_and_the_token_stays_good() {
 
     let ended = Bff::serve(&env).ended().await;
 
-    ended.fails(69, &["HTTP 429", "run `bff register` again"]);
+    ended.fails(69, &["HTTP 429", "wait", "bff register"]);
     world.run(&env).await;
 }
 
