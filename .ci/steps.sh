@@ -8,6 +8,8 @@ readonly CANNOT_RUN=75
 # Where a step that cannot run leaves its reason.
 readonly reason=$PWD/target/ci/reason.$$
 # The steps export it, so that a process which left its group is still known as theirs.
+# One that is inherited would be handed on, and so count what looks for leftovers among them.
+unset CI_RUN_ID
 readonly CI_RUN_ID=$$-$RANDOM$RANDOM
 mkdir -p target/ci
 
