@@ -186,10 +186,16 @@ impl App {
         }
     }
 
-    /// Whether there is a client as which a key can be proven, and no bootstrap is under way.
+    /// Whether there is a client at the configured IdP as which a key can be proven, and no
+    /// bootstrap is under way.
     pub fn can_prove(&self) -> bool {
         let starting = matches!(self.condition.bootstrap(), Bootstrap::Starting { .. });
-        !starting && self.ledger.state().registration().is_some()
+        let state = self.ledger.state();
+        let (client, idp) = (state.registration(), self.config.idp.as_ref());
+        let here = client
+            .zip(idp)
+            .is_some_and(|(client, idp)| client.issuer == idp.issuer);
+        here && !starting
     }
 
     /// A key that an operator has put in place of the first one, to be rotated to.

@@ -14,6 +14,7 @@ impl Registrar {
     /// to 5 min, until the service stops.
     pub async fn keep_proven(self: Arc<Self>) {
         let shutdown = self.app.shutdown.clone();
+        self.memory.plan(self.app.config.dcr.proof_interval);
         loop {
             tokio::select! {
                 () = self.memory.due() => {}

@@ -165,6 +165,14 @@ impl ProofMemory {
         self.changed.notify_one();
     }
 
+    /// Plans the first proof of a start that makes none itself.
+    pub(super) fn plan(&self, interval: Duration) {
+        let mut inner = self.lock();
+        if inner.due.is_none() && !interval.is_zero() {
+            inner.due = Some(Instant::now() + interval);
+        }
+    }
+
     /// Has the key that signs proven as soon as that is possible.
     pub(super) fn prove_soon(&self, kid: &Kid) {
         let pause = self.quiet_left(kid);

@@ -53,6 +53,54 @@ async fn a_rejection_is_noticed_kept_over_a_restart_and_withdrawn_by_an_acceptan
     assert!(running.stop(std::future::pending()).await);
 }
 
+/// A start that asks nobody still proves the key when its time has come.
+#[tokio::test]
+async fn a_rejection_is_noticed_without_a_proof_at_the_start() {
+    let scene = Scene::new().await;
+    let running = scene.serve(&[]).await;
+    assert!(running.stop(std::future::pending()).await);
+    let running = scene.resume().await;
+    assert!(running.app.is_ready());
+    let kid = current(&running.app).to_string();
+    scene.idp.faults().set(Fault::RefuseKey { kid });
+
+    pass(MINUTE * 60 * 7).await;
+
+    assert!(!running.app.is_ready());
+    assert!(running.stop(std::future::pending()).await);
+}
+
+#[tokio::test]
+async fn nothing_is_proven_at_another_issuer_than_that_of_the_client() {
+    let scene = Scene::new().await;
+    let running = scene.serve(&[]).await;
+    assert!(running.stop(std::future::pending()).await);
+    let other = dev_idp::DevIdp::builder().start().await.unwrap();
+    let issuer = other.issuer();
+    let settings = [
+        ("IDP_BASE_URL", issuer.as_str()),
+        ("ALLOW_BOOTSTRAP_FAILURE", "true"),
+        ("BFF_BOOTSTRAP_TIMEOUT", "0"),
+    ];
+    let running = scene.start(&settings).await;
+    assert!(running.bootstrap().await.is_err());
+    let order = Order {
+        mode: Mode::Now,
+        alg: None,
+    };
+    running.rotator.order(order).await.unwrap();
+
+    pass(MINUTE * 60 * 7).await;
+
+    let requests = other.requests();
+    assert!(!running.app.is_ready());
+    assert!(
+        requests.iter().all(|e| e.endpoint == Endpoint::Discovery),
+        "{requests:?}"
+    );
+    assert!(running.stop(std::future::pending()).await);
+}
+
 #[tokio::test]
 async fn after_a_compromise_it_is_ready_once_the_new_key_is_accepted() {
     let scene = Scene::new().await;
