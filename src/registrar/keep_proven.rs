@@ -30,7 +30,8 @@ impl Registrar {
             match proof.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    self.memory.put_off();
+                    let interval = self.app.config.dcr.proof_interval;
+                    self.memory.note(AuthenticationOutcome::Unknown, interval);
                     tracing::warn!("{}; hint: {}", error.chain(), error.hint());
                 }
                 // Supervision starts this task again.
