@@ -19,8 +19,7 @@ use crate::disk::{Disk, HostDisk};
 use crate::jose::SigningKey;
 use crate::local_files::{Directories, OpenError, Outlets};
 use crate::metrics::Metrics;
-use crate::registration::AuthenticationOutcome;
-use crate::state::{KnownIdp, RingRefusal};
+use crate::state::RingRefusal;
 use crate::store::{LoadError, Store};
 
 /// What the tasks share.
@@ -177,13 +176,8 @@ impl App {
         }
         let kid = &ring.current().jwk.kid;
         let unstored = self.condition.unstored_verdict(&client.client_id, kid);
-        match unstored.or_else(|| state.verdict()) {
-            Some(AuthenticationOutcome::Accepted) => true,
-            Some(AuthenticationOutcome::Inconclusive) => {
-                !state.idp(&idp.issuer).is_some_and(KnownIdp::is_provable)
-            }
-            Some(AuthenticationOutcome::Rejected | AuthenticationOutcome::Unknown) | None => false,
-        }
+        let verdict = unstored.or_else(|| state.verdict());
+        verdict.is_some_and(|verdict| state.suffices(&idp.issuer, verdict))
     }
 
     /// Whether there is a client at the configured IdP as which a key can be proven, and no

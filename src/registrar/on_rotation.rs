@@ -9,7 +9,6 @@ use super::presented::Care;
 use super::proof_error::ProofError;
 use crate::jose::{Kid, SigningKey};
 use crate::registration::{AuthenticationOutcome, Proof, Registered};
-use crate::state::KnownIdp;
 
 impl Registrar {
     /// Authenticates once with `key`, as the client we are.
@@ -39,16 +38,10 @@ impl Registrar {
         self.memory.prove_soon(kid);
     }
 
-    /// Whether a proof of this outcome is all that can be had: where a key was proven once, only an
-    /// acceptance counts.
+    /// Whether a proof of this outcome is all that can be had: see [`State::suffices`](crate::state::State::suffices).
     pub fn suffices(&self, outcome: AuthenticationOutcome) -> bool {
         let state = self.app.ledger.state();
-        let known = state.idp(&self.client().idp.issuer);
-        match outcome {
-            AuthenticationOutcome::Accepted => true,
-            AuthenticationOutcome::Inconclusive => !known.is_some_and(KnownIdp::is_provable),
-            AuthenticationOutcome::Rejected | AuthenticationOutcome::Unknown => false,
-        }
+        state.suffices(&self.client().idp.issuer, outcome)
     }
 
     /// Sends the IdP what it should have according to the state (the keys where they are registered

@@ -43,7 +43,7 @@ impl Session<'_> {
                     );
                     return Ok(proof);
                 }
-                AuthenticationOutcome::Inconclusive if self.is_provable() => {
+                AuthenticationOutcome::Inconclusive if !self.suffices(proof.outcome) => {
                     ProofError::Unproven(Box::new(proof))
                 }
                 AuthenticationOutcome::Inconclusive => {
@@ -265,12 +265,9 @@ impl Session<'_> {
         (all, false)
     }
 
-    /// Whether the IdP was seen to tell a right key from a wrong one.
-    fn is_provable(&self) -> bool {
+    fn suffices(&self, outcome: AuthenticationOutcome) -> bool {
         let state = self.app().ledger.state();
-        state
-            .idp(&self.client.idp.issuer)
-            .is_some_and(KnownIdp::is_provable)
+        state.suffices(&self.client.idp.issuer, outcome)
     }
 
     async fn prove_current(&self, client: &Registered) -> Result<Proof, BootstrapError> {

@@ -188,6 +188,18 @@ impl State {
         known.verdict(&client.client_id, &ring.current().jwk.kid)
     }
 
+    /// Whether a proof of this outcome is all that can be had at the IdP with this issuer: where a
+    /// key was proven once, only an acceptance counts.
+    pub fn suffices(&self, issuer: &str, outcome: AuthenticationOutcome) -> bool {
+        match outcome {
+            AuthenticationOutcome::Accepted => true,
+            AuthenticationOutcome::Inconclusive => {
+                !self.idp(issuer).is_some_and(KnownIdp::is_provable)
+            }
+            AuthenticationOutcome::Rejected | AuthenticationOutcome::Unknown => false,
+        }
+    }
+
     /// What the IdP should have, and what it was last confirmed to have.
     pub fn projections(&self) -> &Projections {
         &self.projections
