@@ -2,6 +2,7 @@
 
 use bff::jose::{Algorithm, Kid};
 use bff::rotator::{Mode, Order};
+use bff::service::Running;
 use dev_idp::{Endpoint, Fault};
 use serde_json::Value;
 use tokio::time::{pause, resume};
@@ -35,13 +36,7 @@ async fn a_start_that_cannot_find_the_idp_does_not_register_what_a_killed_rotati
     }
     resume();
 
-    agree(&running.app, &scene.volume, &old);
-    assert_eq!(
-        registered_algorithm(&scene),
-        "ES256",
-        "that of the key that signs"
-    );
-    assert!(running.stop(std::future::pending()).await);
+    nothing_has_changed(&scene, running, &old).await;
 }
 
 #[tokio::test]
@@ -52,13 +47,7 @@ async fn a_start_that_asks_nobody_by_a_clock_that_went_back_does_not_register_wh
     let running = scene.resume().await;
     pass(TICK).await;
 
-    agree(&running.app, &scene.volume, &old);
-    assert_eq!(
-        registered_algorithm(&scene),
-        "ES256",
-        "that of the key that signs"
-    );
-    assert!(running.stop(std::future::pending()).await);
+    nothing_has_changed(&scene, running, &old).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,4 +83,14 @@ async fn killed_before_the_update(scene: &Scene) -> Kid {
 
 fn registered_algorithm(scene: &Scene) -> Value {
     scene.idp.clients()[0].1["token_endpoint_auth_signing_alg"].clone()
+}
+
+async fn nothing_has_changed(scene: &Scene, running: Running, old: &Kid) {
+    agree(&running.app, &scene.volume, old);
+    assert_eq!(
+        registered_algorithm(scene),
+        "ES256",
+        "that of the key that signs"
+    );
+    assert!(running.stop(std::future::pending()).await);
 }

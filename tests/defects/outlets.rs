@@ -10,7 +10,8 @@ use bff::state::Adoption;
 use dev_idp::Fault;
 
 use crate::scene::{
-    KeysOnly, Scene, TICK, active, agree, commit_beside, current, member, pass, signs, store,
+    KeysOnly, Scene, TICK, active, agree, commit_beside, current, member, pass, rotated, signs,
+    store,
 };
 use crate::support::volume::Volume;
 use crate::support::{elapse, eventually};
@@ -42,12 +43,7 @@ async fn after_a_fall_back_the_client_file_names_the_key_that_signs_again() {
     let scene = Scene::new().await;
     let running = scene.serve(&[]).await;
     let old = current(&running.app);
-    let order = Order {
-        mode: Mode::Now,
-        alg: None,
-    };
-    let new = running.rotator.order(order).await.unwrap().kid.unwrap();
-    signs(&running.app, &new).await;
+    let new = rotated(&running).await;
     names(&scene, new.as_str()).await;
     assert!(running.stop(std::future::pending()).await);
     let running = scene.resume().await;

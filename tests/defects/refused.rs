@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bff::jose::{Algorithm, SigningKey};
-use bff::rotator::{Mode, Order, RotateError};
+use bff::rotator::{Order, RotateError};
 use dev_idp::Fault;
 
 use crate::log::Log;
 use crate::scene::{
-    ACCEPTED, KeysOnly, MINUTE, Scene, agree, answered, commit_beside, current, pass, signs,
+    ACCEPTED, KeysOnly, MINUTE, Scene, agree, answered, commit_beside, current, pass, rotated,
 };
 use crate::support::elapse;
 use crate::support::volume::Volume;
@@ -56,12 +56,7 @@ async fn a_fall_back_that_the_document_refuses_leaves_the_rejected_key_in_charge
     let scene = Scene::new().await;
     let running = scene.serve(&[]).await;
     let old = current(&running.app);
-    let order = Order {
-        mode: Mode::Now,
-        alg: None,
-    };
-    let new = running.rotator.order(order).await.unwrap().kid.unwrap();
-    signs(&running.app, &new).await;
+    let new = rotated(&running).await;
     assert!(running.stop(std::future::pending()).await);
     let kid = new.as_str().to_owned();
     scene.idp.faults().set(Fault::RefuseKey { kid });

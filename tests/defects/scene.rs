@@ -10,7 +10,7 @@ use bff::config::{Config, Env, Overrides};
 use bff::disk::{Disk, HostDisk};
 use bff::jose::Kid;
 use bff::local_files::{Directories, Outlets};
-use bff::rotator::Rotator;
+use bff::rotator::{Mode, Order, Rotator};
 use bff::service::{Running, start};
 use bff::state::State;
 use bff::store::{FileStore, Store};
@@ -190,6 +190,17 @@ pub(crate) async fn signs(app: &App, kid: &Kid) {
         (key.kid() == kid).then_some(())
     })
     .await;
+}
+
+/// Rotates without the wait, until the new key signs.
+pub(crate) async fn rotated(running: &Running) -> Kid {
+    let order = Order {
+        mode: Mode::Now,
+        alg: None,
+    };
+    let new = running.rotator.order(order).await.unwrap().kid.unwrap();
+    signs(&running.app, &new).await;
+    new
 }
 
 /// The key to which `active.pem` leads.
