@@ -4,13 +4,14 @@ mod assertion;
 mod client;
 mod endpoint_url;
 mod error;
+mod members;
 mod server;
 mod transport_security;
 
 pub use assertion::{AssertionClaims, AssertionType, CLIENT_ASSERTION_TYPE};
 pub use client::{
     ClientInformation, ClientMetadata, InitialAccessToken, InvalidInformation, Management,
-    SERVER_ONLY_MEMBERS,
+    ManagementAccess, SERVER_ONLY_MEMBERS, is_client_id,
 };
 pub use endpoint_url::{EndpointUrl, InvalidUrl, percent_encoded, shown_url};
 pub use error::{OAuthError, tidy};

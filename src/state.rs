@@ -4,18 +4,23 @@
 //! A transition returns what happened, or why it did not, and writes its own journal entry. The
 //! document can be changed in no other way: its members are private.
 
-mod client_transitions;
+mod client_refusal;
 mod document;
+mod idp_transitions;
 mod journal;
 mod known_idp;
+mod management_transitions;
 mod projections;
+mod registration_transitions;
 mod ring_transitions;
 
-pub use client_transitions::{Adoption, ClientRefusal, UpdateSeen};
+pub use client_refusal::ClientRefusal;
 pub use document::{
     Claim, Gone, IntendedKey, OrderRecord, RatMarker, RefusedRegistration, Rev, State,
 };
 pub use journal::{Entry, Event, Journal};
 pub use known_idp::{KnownControls, KnownIdp, Presentation, Verdict};
+pub use management_transitions::UpdateSeen;
 pub use projections::{Projection, Projections};
+pub use registration_transitions::Adoption;
 pub use ring_transitions::RingRefusal;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::endpoint_url::EndpointUrl;
+use super::members::Members;
 use crate::secret::Secret;
 
 /// An initial access token (RFC 7591 §3).
@@ -40,16 +41,25 @@ pub struct Management {
 pub struct ClientInformation {
     /// Our identifier at this server.
     pub client_id: String,
-    /// `registration_client_uri`, if it is there.
-    pub registration_client_uri: Option<String>,
-    /// `registration_access_token`, if it is there.
-    pub registration_access_token: Option<Secret>,
+    /// Access to the RFC 7592 methods.
+    pub access: ManagementAccess,
+    /// Whether the server has issued a `client_secret`.
+    pub has_secret: bool,
     /// The registered metadata.
     pub metadata: ClientMetadata,
 }
 
+/// What an answer says of access to the RFC 7592 methods: both members, one, or none.
+#[derive(Clone, Debug, Default)]
+pub struct ManagementAccess {
+    /// `registration_client_uri`, if it is there.
+    pub registration_client_uri: Option<String>,
+    /// `registration_access_token`, if it is there.
+    pub registration_access_token: Option<Secret>,
+}
+
 /// A body that is not a client information response.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidInformation {
     /// There is no client identifier in it.
     #[error("the answer has no client_id")]
@@ -57,7 +67,21 @@ pub enum InvalidInformation {
     /// It is not a JSON object.
     #[error("the answer is not a JSON object")]
     NotAnObject,
+    /// The client identifier has other characters than RFC 6749 §A.1 allows, or is too long.
+    #[error("the answer has a client_id that is no client identifier (RFC 6749 §A.1)")]
+    OddClientId,
+    /// A member is there more than once (RFC 8259 §4: its meaning is then unpredictable).
+    #[error("the answer has {member} more than once: {}", .values.join(", "))]
+    Repeated {
+        /// The name of the member.
+        member: String,
+        /// Its values as they were written; those of a secret member are not shown.
+        values: Vec<String>,
+    },
 }
+
+/// Members whose values are never shown.
+const SECRET_MEMBERS: [&str; 2] = ["client_secret", "registration_access_token"];
 
 /// Members that only the server sets, and that an update must not repeat (RFC 7592 §2.2).
 pub const SERVER_ONLY_MEMBERS: [&str; 4] = [
@@ -120,29 +144,64 @@ impl ClientInformation {
     ///
     /// # Errors
     ///
-    /// [`InvalidInformation`] unless it is a JSON object with a `client_id`.
+    /// [`InvalidInformation`] unless it is a JSON object with one `client_id`, and each member once.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidInformation> {
-        let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else {
-            return Err(InvalidInformation::NotAnObject);
-        };
-        let mut take = |name: &str| match members.shift_remove(name) {
-            Some(Value::String(text)) if !text.is_empty() => Some(text),
-            _ => None,
-        };
-        let client_id = take("client_id").ok_or(InvalidInformation::NoClientId)?;
-        let registration_client_uri = take("registration_client_uri");
-        let registration_access_token = take("registration_access_token").map(Secret::new);
-        drop(take("client_secret").map(Secret::new));
+        let mut members = Members::parse(body).ok_or(InvalidInformation::NotAnObject)?;
+        if let Some((member, values)) = members.repeated {
+            let shown = if SECRET_MEMBERS.contains(&member.as_str()) {
+                vec![format!("{} values", values.len())]
+            } else {
+                values
+            };
+            let values = shown;
+            return Err(InvalidInformation::Repeated { member, values });
+        }
+        let client_id = members.take_text("client_id");
+        let client_id = client_id.ok_or(InvalidInformation::NoClientId)?;
+        if !is_client_id(&client_id) {
+            return Err(InvalidInformation::OddClientId);
+        }
+        let access = ManagementAccess::taken(&mut members);
+        let has_secret = members
+            .take_text("client_secret")
+            .map(Secret::new)
+            .is_some();
         for name in SERVER_ONLY_MEMBERS.into_iter().chain(["client_secret"]) {
-            members.shift_remove(name);
+            members.read.shift_remove(name);
         }
         Ok(Self {
             client_id,
-            registration_client_uri,
-            registration_access_token,
-            metadata: ClientMetadata(members),
+            access,
+            has_secret,
+            metadata: ClientMetadata(members.read),
         })
     }
+}
+
+impl ManagementAccess {
+    /// What a body says of access, whatever else is odd about it, as long as that much is clear.
+    pub fn parse(body: &[u8]) -> Self {
+        match Members::parse(body) {
+            Some(mut members) if members.repeated.is_none() => Self::taken(&mut members),
+            _ => Self::default(),
+        }
+    }
+
+    fn taken(members: &mut Members) -> Self {
+        Self {
+            registration_client_uri: members.take_text("registration_client_uri"),
+            registration_access_token: members
+                .take_text("registration_access_token")
+                .map(Secret::new),
+        }
+    }
+}
+
+/// Whether a text can be a client identifier: visible ASCII and spaces (RFC 6749 §A.1), and not so
+/// long that no header field could carry it.
+pub fn is_client_id(text: &str) -> bool {
+    let is_vschar = |octet: u8| (0x20..=0x7e).contains(&octet);
+    !text.is_empty() && text.len() <= 1024 && text.bytes().all(is_vschar)
 }
 
 #[cfg(test)]
@@ -164,6 +223,34 @@ mod tests {
             parse("<html>").unwrap_err(),
             InvalidInformation::NotAnObject
         );
+        for odd in ["a\\u001bb", "a\\nb", "caf\\u00e9", &"x".repeat(1025)] {
+            let body = format!(r#"{{"client_id":"{odd}"}}"#);
+            assert_eq!(parse(&body).unwrap_err(), InvalidInformation::OddClientId);
+        }
+    }
+
+    #[test]
+    fn a_repeated_member_is_shown_unless_it_is_secret() {
+        let parse = |body: &str| ClientInformation::parse(body.as_bytes()).unwrap_err();
+
+        let error = parse(r#"{"client_id":"c1","client_id":"c2"}"#).to_string();
+        assert!(error.contains(r#""c1", "c2""#), "{error}");
+
+        let error = parse(
+            r#"{"client_id":"c1","registration_access_token":"r1","registration_access_token":"r2"}"#,
+        );
+        assert!(!error.to_string().contains("r1"), "{error}");
+    }
+
+    #[test]
+    fn access_is_found_where_the_rest_says_nothing() {
+        let body = br#"{"registration_access_token":"rat-value"}"#;
+
+        let access = ManagementAccess::parse(body);
+
+        let token = access.registration_access_token.unwrap();
+        assert_eq!(token.expose(), "rat-value");
+        assert!(access.registration_client_uri.is_none());
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl ManagedClient<'_> {
             }
             ManagementOutcome::Is(information) => {
                 let mut renewed = client.clone();
-                renewed.renew(&information);
+                renewed.renew(&information.access);
                 if !renewed.is_managed_like(client) {
                     self.app
                         .ledger

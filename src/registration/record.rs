@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::fingerprint::TokenFingerprint;
-use crate::oauth::{ClientInformation, ClientMetadata, EndpointUrl, Management};
+use crate::oauth::{ClientMetadata, EndpointUrl, Management, ManagementAccess};
 use crate::secret::Secret;
 
 /// A client that the IdP knows, with metadata that we can work with.
@@ -160,14 +160,14 @@ impl Registered {
     /// Takes a new registration access token over, and its URI where that is on the same origin as
     /// before: a token that is sent to another origin is disclosed. What is absent stays as it was
     /// (RFC 7592 §3).
-    pub fn renew(&mut self, information: &ClientInformation) {
+    pub fn renew(&mut self, access: &ManagementAccess) {
         let (Some(management), Some(token)) =
-            (&mut self.management, &information.registration_access_token)
+            (&mut self.management, &access.registration_access_token)
         else {
             return;
         };
         management.token = token.clone();
-        let uri = information.registration_client_uri.as_deref();
+        let uri = access.registration_client_uri.as_deref();
         // Whether `http:` is permitted follows from the origin, which has not changed.
         let uri = uri.and_then(|uri| EndpointUrl::parse(uri, true).ok());
         if let Some(uri) = uri.filter(|uri| uri.origin() == management.uri.origin()) {

@@ -173,8 +173,8 @@ fn management(
     information: &ClientInformation,
 ) -> Result<Option<Management>, Difference> {
     let (uri, token) = match (
-        &information.registration_client_uri,
-        &information.registration_access_token,
+        &information.access.registration_client_uri,
+        &information.access.registration_access_token,
     ) {
         (Some(uri), Some(token)) => (uri, token),
         (None, None) => return Ok(None),

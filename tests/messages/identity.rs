@@ -430,6 +430,11 @@ fn invalid_information() -> Samples<InvalidInformation> {
     samples!(InvalidInformation {
         NoClientId: [InvalidInformation::NoClientId]
         NotAnObject: [InvalidInformation::NotAnObject]
+        OddClientId: [InvalidInformation::OddClientId]
+        Repeated: [InvalidInformation::Repeated {
+            member: "client_id".to_owned(),
+            values: vec![r#""c1""#.to_owned(), r#""c2""#.to_owned()],
+        }]
     })
 }
 

@@ -1,38 +1,12 @@
-//! Changes of the registration.
+//! Changes of which client we are.
 
 use jiff::Timestamp;
 
+use super::client_refusal::ClientRefusal;
 use super::document::{Gone, State};
 use super::journal::Event;
-use super::known_idp::{KnownIdp, Presentation};
-use crate::oauth::{ClientInformation, ClientMetadata, Management, ServerMetadata};
-use crate::registration::{
-    Attempt, Controls, MintedIat, Orphan, Proof, RawAnswer, Registered, TokenAnswer,
-    TokenFingerprint, Unmanageable,
-};
+use crate::registration::{Attempt, MintedIat, Orphan, RawAnswer, Registered, TokenFingerprint};
 use crate::secret::Secret;
-
-/// Why the registration is as it was.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ClientRefusal {
-    /// No registration is waiting for its outcome.
-    #[error("no registration is waiting for its outcome")]
-    NoAttempt,
-    /// There is no client.
-    #[error("no client is registered")]
-    NoClient,
-    /// No such client is left to be deleted.
-    #[error("client `{0}` is not among those that are left to be deleted")]
-    NoOrphan(String),
-    /// Another client took its place meanwhile.
-    #[error("client `{expected}` was expected, and the state names `{found}`")]
-    OtherClient {
-        /// The client that the change was meant for.
-        expected: String,
-        /// The client in its place.
-        found: String,
-    },
-}
 
 /// How a client came to be ours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -41,17 +15,6 @@ pub enum Adoption {
     Found,
     /// It was registered.
     Registered,
-}
-
-/// What a read showed of an update whose answer said nothing.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum UpdateSeen {
-    /// The update was made.
-    Made,
-    /// The IdP answered with success, and changed nothing.
-    Ignored,
-    /// The update was not made.
-    NotMade,
 }
 
 #[expect(
@@ -193,135 +156,6 @@ impl State {
         self.journal.add(now, Event::TokenMinted, None, detail);
     }
 
-    /// Notes an update that is about to be sent, and what the IdP had before it, where it was
-    /// asked.
-    pub fn intend_update(
-        &mut self,
-        client_id: &str,
-        intended: ClientMetadata,
-        read: Option<ClientMetadata>,
-    ) -> Result<(), ClientRefusal> {
-        let client = self.client(client_id)?;
-        client.unconfirmed = Some(intended);
-        if let Some(read) = read {
-            client.granted = read;
-        }
-        Ok(())
-    }
-
-    /// Notes that an update was not made.
-    pub fn update_not_made(&mut self, client_id: &str) -> Result<(), ClientRefusal> {
-        self.client(client_id)?.unconfirmed = None;
-        Ok(())
-    }
-
-    /// Stores what the answer to an update brought, the token with the rest. `detail` says what
-    /// was changed.
-    pub fn updated(
-        &mut self,
-        information: &ClientInformation,
-        sent: ClientMetadata,
-        detail: &str,
-        now: Timestamp,
-    ) -> Result<(), ClientRefusal> {
-        let client = self.client(&information.client_id)?;
-        client.renew(information);
-        client.granted = information.metadata.clone();
-        client.sent = sent;
-        client.unconfirmed = None;
-        client.unmanageable = None;
-        let client_id = Some(information.client_id.as_str());
-        self.journal
-            .add(now, Event::Updated, client_id, detail.to_owned());
-        self.project(now);
-        Ok(())
-    }
-
-    /// Notes what a read showed of an update whose answer said nothing.
-    pub fn update_seen(
-        &mut self,
-        client_id: &str,
-        sent: ClientMetadata,
-        read: ClientMetadata,
-        seen: UpdateSeen,
-        now: Timestamp,
-    ) -> Result<(), ClientRefusal> {
-        let client = self.client(client_id)?;
-        client.unconfirmed = None;
-        let detail = match seen {
-            UpdateSeen::Made => "read back: it was made",
-            UpdateSeen::Ignored => "answered with success, and nothing has changed",
-            UpdateSeen::NotMade => return Ok(()),
-        };
-        client.sent = sent;
-        client.granted = read;
-        client.unmanageable = None;
-        self.journal
-            .add(now, Event::Updated, Some(client_id), detail.to_owned());
-        self.project(now);
-        Ok(())
-    }
-
-    /// Notes an update that the IdP answered with success, and that cannot be read.
-    pub fn update_believed(
-        &mut self,
-        client_id: &str,
-        sent: ClientMetadata,
-        now: Timestamp,
-    ) -> Result<(), ClientRefusal> {
-        let client = self.client(client_id)?;
-        client.unconfirmed = None;
-        client.sent = sent;
-        self.project(now);
-        Ok(())
-    }
-
-    /// Stores the registration access token that a read brought.
-    pub fn renewed(&mut self, information: &ClientInformation) -> Result<(), ClientRefusal> {
-        self.client(&information.client_id)?.renew(information);
-        Ok(())
-    }
-
-    /// Stores a registration access token that the IdP's administrator had renewed.
-    pub fn renewed_by_administrator(
-        &mut self,
-        client_id: &str,
-        management: Management,
-        now: Timestamp,
-    ) -> Result<(), ClientRefusal> {
-        let client = self.client(client_id)?;
-        client.management = Some(management);
-        client.unmanageable = None;
-        let detail = "renewed with BOOTSTRAP_ADMIN_TOKEN".to_owned();
-        self.journal
-            .add(now, Event::TokenRenewed, Some(client_id), detail);
-        Ok(())
-    }
-
-    /// Notes that the IdP does not let the client be changed from here; the token is kept. An
-    /// update that is `declined` is not asked for again.
-    pub fn unmanageable(
-        &mut self,
-        reason: &str,
-        declined: Option<ClientMetadata>,
-        now: Timestamp,
-    ) -> Result<(), ClientRefusal> {
-        let client = self.registration.as_mut().ok_or(ClientRefusal::NoClient)?;
-        // Unless it was declined, the update may have been made: that is read later.
-        if declined.is_some() {
-            client.unconfirmed = None;
-        }
-        let before = client.unmanageable.take();
-        let since = before.as_ref().map_or(now, |before| before.since);
-        client.unmanageable = Some(Unmanageable { since, declined });
-        if before.is_none() {
-            let client_id = Some(client.client_id.as_str());
-            self.journal
-                .add(now, Event::Unmanageable, client_id, reason.to_owned());
-        }
-        Ok(())
-    }
-
     /// Notes that the IdP accepts neither the key nor the token of the client.
     pub fn lose(&mut self, client_id: &str, now: Timestamp) -> Result<(), ClientRefusal> {
         self.client(client_id)?;
@@ -386,47 +220,7 @@ impl State {
         Ok(())
     }
 
-    /// Remembers the metadata of the IdP with this issuer.
-    pub fn learn_metadata(&mut self, issuer: &str, metadata: ServerMetadata) {
-        self.known_idp(issuer).metadata = Some(metadata);
-    }
-
-    /// Remembers what came of a proof of `client_id` at one endpoint of the IdP with this issuer.
-    pub fn learn_proof(&mut self, issuer: &str, endpoint: &str, client_id: &str, proof: &Proof) {
-        self.known_idp(issuer).learn(endpoint, client_id, proof);
-        self.forget_verdicts();
-    }
-
-    /// Remembers what the IdP with this issuer answers to controls that were sent `now`, and the
-    /// answer to a proof that was judged beside them.
-    pub fn learn_controls(
-        &mut self,
-        issuer: &str,
-        presentation: &Presentation,
-        answers: &Controls,
-        judged: &TokenAnswer,
-        now: Timestamp,
-    ) {
-        let known = self.known_idp(issuer);
-        known.learn_controls(presentation, answers.clone(), judged, now);
-    }
-
-    /// Forgets the verdicts on keys that are in the JWK Set no more.
-    pub(super) fn forget_verdicts(&mut self) {
-        if let (Some(known), Some(ring)) = (&mut self.idp, &self.ring) {
-            known.forget_keys(|kid| ring.keys().any(|(key, _)| key.jwk.kid == *kid));
-        }
-    }
-
-    fn known_idp(&mut self, issuer: &str) -> &mut KnownIdp {
-        let known = self.idp.take().filter(|known| known.issuer == issuer);
-        self.idp.insert(known.unwrap_or_else(|| KnownIdp {
-            issuer: issuer.to_owned(),
-            ..KnownIdp::default()
-        }))
-    }
-
-    fn client(&mut self, client_id: &str) -> Result<&mut Registered, ClientRefusal> {
+    pub(super) fn client(&mut self, client_id: &str) -> Result<&mut Registered, ClientRefusal> {
         let client = self.registration.as_mut().ok_or(ClientRefusal::NoClient)?;
         if client.client_id == client_id {
             return Ok(client);

@@ -1,0 +1,50 @@
+//! Changes of what was learnt of the IdP.
+
+use jiff::Timestamp;
+
+use super::document::State;
+use super::known_idp::{KnownIdp, Presentation};
+use crate::oauth::ServerMetadata;
+use crate::registration::{Controls, Proof, TokenAnswer};
+
+impl State {
+    /// Remembers the metadata of the IdP with this issuer.
+    pub fn learn_metadata(&mut self, issuer: &str, metadata: ServerMetadata) {
+        self.known_idp(issuer).metadata = Some(metadata);
+    }
+
+    /// Remembers what came of a proof of `client_id` at one endpoint of the IdP with this issuer.
+    pub fn learn_proof(&mut self, issuer: &str, endpoint: &str, client_id: &str, proof: &Proof) {
+        self.known_idp(issuer).learn(endpoint, client_id, proof);
+        self.forget_verdicts();
+    }
+
+    /// Remembers what the IdP with this issuer answers to controls that were sent `now`, and the
+    /// answer to a proof that was judged beside them.
+    pub fn learn_controls(
+        &mut self,
+        issuer: &str,
+        presentation: &Presentation,
+        answers: &Controls,
+        judged: &TokenAnswer,
+        now: Timestamp,
+    ) {
+        let known = self.known_idp(issuer);
+        known.learn_controls(presentation, answers.clone(), judged, now);
+    }
+
+    /// Forgets the verdicts on keys that are in the JWK Set no more.
+    pub(super) fn forget_verdicts(&mut self) {
+        if let (Some(known), Some(ring)) = (&mut self.idp, &self.ring) {
+            known.forget_keys(|kid| ring.keys().any(|(key, _)| key.jwk.kid == *kid));
+        }
+    }
+
+    fn known_idp(&mut self, issuer: &str) -> &mut KnownIdp {
+        let known = self.idp.take().filter(|known| known.issuer == issuer);
+        self.idp.insert(known.unwrap_or_else(|| KnownIdp {
+            issuer: issuer.to_owned(),
+            ..KnownIdp::default()
+        }))
+    }
+}
