@@ -4,7 +4,7 @@ mod assertion;
 mod client;
 mod endpoint_url;
 mod error;
-mod members;
+mod json_members;
 mod server;
 mod transport_security;
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::endpoint_url::EndpointUrl;
-use super::members::Members;
+use super::json_members::Members;
 use crate::secret::Secret;
 
 /// An initial access token (RFC 7591 §3).
