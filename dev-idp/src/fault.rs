@@ -37,6 +37,19 @@ pub enum Fault {
         /// Where.
         on: Endpoint,
     },
+    /// The request is carried out; something else than its success is answered.
+    ReplyAfter {
+        /// Where.
+        on: Endpoint,
+        /// The HTTP status.
+        status: u16,
+        /// `Location`, if there is one.
+        #[serde(default)]
+        location: Option<String>,
+        /// The body; `{answer}` in it stands for the body of the success, and `{members}` for the
+        /// same without its braces.
+        body: String,
+    },
     /// Nothing is done; this status is answered: 503 with `Retry-After`, 405 with `Allow`, 400
     /// and 401 at the token endpoint as `invalid_client`.
     Status {
@@ -143,6 +156,7 @@ impl Fault {
             | Self::DropAfter { on }
             | Self::CutBody { on }
             | Self::BadGatewayAfter { on }
+            | Self::ReplyAfter { on, .. }
             | Self::Status { on, .. }
             | Self::Redirect { on }
             | Self::Delay { on, .. } => on.covers(actual),

@@ -165,6 +165,14 @@ async fn spoil(response: Response, faults: &[Fault]) -> (Response, Bytes) {
                 let page = Html("<html><body><h1>502 Bad Gateway</h1></body></html>\n");
                 response = (StatusCode::BAD_GATEWAY, page).into_response();
             }
+            Fault::ReplyAfter {
+                status,
+                location,
+                body,
+                ..
+            } if !failed => {
+                response = reply(response, *status, location.as_deref(), body).await;
+            }
             Fault::Answer { to, status, body } if ended(&response, *to) => {
                 response = answer_of(*status, body);
             }
@@ -180,6 +188,21 @@ async fn spoil(response: Response, faults: &[Fault]) -> (Response, Bytes) {
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, MAX_ANSWER).await.unwrap_or_default();
     (Response::from_parts(parts, Body::empty()), body)
+}
+
+/// An answer in place of a success, made of what the success said.
+async fn reply(success: Response, status: u16, location: Option<&str>, body: &str) -> Response {
+    let (_, said) = success.into_parts();
+    let said = to_bytes(said, MAX_ANSWER).await.unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let said = said.trim();
+    let members = said.trim_start_matches('{').trim_end_matches('}');
+    let body = body.replace("{answer}", said).replace("{members}", members);
+    let mut response = answer_of(status, &body);
+    if let Some(location) = location.and_then(|location| HeaderValue::from_str(location).ok()) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
 }
 
 fn ended(response: &Response, so: Verdict) -> bool {
