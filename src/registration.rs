@@ -4,6 +4,7 @@
 //! the endpoint: [`RegistrationOutcome`], [`ManagementOutcome`], [`AuthenticationOutcome`].
 
 mod authentication_outcome;
+mod blocked;
 mod controls;
 mod desired;
 mod drift;
@@ -11,16 +12,21 @@ mod fingerprint;
 mod management_outcome;
 mod plan;
 mod record;
+mod refused;
 mod registration_outcome;
 mod update_body;
 
 pub use authentication_outcome::{AuthenticationOutcome, Judgement, Proof, token_answer_text};
+pub use blocked::Blocked;
 pub use controls::{Control, Controls, TokenAnswer};
 pub use desired::{Desired, JwksMember};
 pub use drift::{Drift, Drifted, RedirectUpdate};
 pub use fingerprint::TokenFingerprint;
 pub use management_outcome::ManagementOutcome;
-pub use plan::{Blocked, Inputs, Plan, ReplaceOrder, Stored, plan};
-pub use record::{Attempt, MintedIat, Orphan, RawAnswer, Registered, Unmanageable};
-pub use registration_outcome::{Difference, Refused, RefusedBecause, RegistrationOutcome};
+pub use plan::{Inputs, Plan, Replacement, Stored, plan};
+pub use record::{
+    Attempt, Candidate, Gone, MintedIat, Orphan, RawAnswer, Registered, TokenTarget, Unmanageable,
+};
+pub use refused::{RefusalKind, Refused, RefusedBecause, RefusedRegistration};
+pub use registration_outcome::{Difference, RegistrationOutcome};
 pub use update_body::{has_arrived, recorded, update_body};

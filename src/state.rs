@@ -15,12 +15,10 @@ mod registration_transitions;
 mod ring_transitions;
 
 pub use client_refusal::ClientRefusal;
-pub use document::{
-    Claim, Gone, IntendedKey, OrderRecord, RatMarker, RefusedRegistration, Rev, State,
-};
+pub use document::{Claim, IntendedKey, OrderRecord, RatMarker, Rev, State};
 pub use journal::{Entry, Event, Journal};
 pub use known_idp::{KnownControls, KnownIdp, Presentation, Verdict};
 pub use management_transitions::UpdateSeen;
 pub use projections::{Projection, Projections};
-pub use registration_transitions::Adoption;
+pub use registration_transitions::{Adopted, Adoption};
 pub use ring_transitions::RingRefusal;

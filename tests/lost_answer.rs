@@ -137,6 +137,6 @@ fn leave_behind(volume: &Volume, attempt: &Value) {
     let mut loaded = store.load().unwrap();
     let attempt: Attempt = serde_json::from_value(attempt.clone()).unwrap();
     let started_at = attempt.started_at;
-    loaded.state.intend(attempt, started_at);
+    loaded.state.intend(attempt, false, started_at);
     store.commit(&loaded.state, loaded.rev).unwrap();
 }

@@ -170,28 +170,24 @@ async fn the_token_that_made_a_client_does_not_replace_it() {
 }
 
 #[tokio::test]
-async fn a_wished_name_that_our_own_client_holds_is_freed_first_and_said_so() {
+async fn a_wished_name_that_our_own_client_holds_is_a_complete_update() {
     let world = World::new().await;
     let env = world.env_with_token().set("DCR_CLIENT_ID", "shop");
     world.run(&env).await;
-    let replace = world
-        .env_with_token()
-        .set("DCR_CLIENT_ID", "shop")
+    let token = world.idp.mint_iat();
+    let replace = env
+        .set("DCR_IAT", &token)
         .set("DCR_CLIENT_NAME", "The Shop")
         .set("DCR_FORCE_REPLACE", "true");
 
-    let ended = world.run(&replace).await;
+    for _ in 0..2 {
+        world.run(&replace).await;
+    }
 
-    assert_eq!(methods(&world), ["POST", "DELETE", "POST"]);
+    assert_eq!(methods(&world), ["POST", "PUT"]);
     assert_eq!(world.clients(), ["shop"]);
     assert_eq!(world.idp.clients()[0].1["client_name"], "The Shop");
-    let warnings = ended.messages("WARN");
-    assert!(
-        warnings
-            .iter()
-            .any(|text| text.contains("`shop` is deleted before")),
-        "{ended}"
-    );
+    assert_eq!(world.idp.iat_uses(&token), Some(0));
 }
 
 #[tokio::test]
@@ -203,12 +199,19 @@ async fn a_refused_replacement_leaves_the_client_as_it_was() {
         .set("DCR_SCOPE", "openid admin")
         .set("DCR_FORCE_REPLACE", "true");
 
-    let ended = Bff::serve(&replace).ended().await;
+    // It works as before, and says what was refused; the order does too, and fails.
+    for starts in 1..=3 {
+        let ended = world.run(&replace).await;
+        let errors = ended.messages("ERROR").join("\n");
+        assert!(errors.contains("invalid_scope"), "{ended}");
+        let posts = world.received(Endpoint::Register).len();
+        assert_eq!(posts, 2, "start {starts}");
+    }
+    let ordered = Bff::start(&["register"], &replace, "").ended().await;
 
-    ended.fails(78, &["invalid_scope", "DCR_SCOPE"]);
+    ordered.is_refused(78, &["invalid_scope", "DCR_SCOPE"]);
+    assert_eq!(world.received(Endpoint::Register).len(), 3);
     assert_eq!(world.clients(), std::slice::from_ref(&client_id));
-    assert_eq!(world.client_id(), client_id);
-    world.run(&world.env()).await;
     assert_eq!(world.client_id(), client_id);
 }
 
@@ -303,7 +306,13 @@ async fn the_journal_tells_what_happened() {
         .collect();
     assert_eq!(
         json!(events),
-        json!(["key_created", "registered", "registered", "deleted"])
+        json!([
+            "key_created",
+            "registered",
+            "registered",
+            "replaced",
+            "deleted"
+        ])
     );
 }
 

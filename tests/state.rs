@@ -14,10 +14,12 @@ use std::time::Duration;
 use bff::jose::{Algorithm, Kid, PublicJwk, SigningKey};
 use bff::keyring::{KeyRing, RotationPolicy};
 use bff::oauth::{
-    ClientInformation, ClientMetadata, EndpointUrl, InitialAccessToken, Management, ServerMetadata,
+    ClientInformation, ClientMetadata, EndpointUrl, InitialAccessToken, Management,
+    ManagementAccess, ServerMetadata,
 };
 use bff::registration::{
-    Attempt, AuthenticationOutcome, Proof, RawAnswer, Registered, TokenFingerprint,
+    Attempt, AuthenticationOutcome, MintedIat, Proof, RawAnswer, Refused, RefusedBecause,
+    Registered, TokenFingerprint,
 };
 use bff::secret::Secret;
 use bff::state::{Adoption, Event, State, UpdateSeen};
@@ -40,7 +42,7 @@ const ISSUER: &str = "https://idp.example";
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Change {
     Adopt,
-    Deleted,
+    CandidateRejected,
     DropIntendedKey,
     FallBack,
     FirstKey,
@@ -55,6 +57,7 @@ enum Change {
     NotSent,
     OrphanDeleted,
     OrphanStays,
+    OrphanTried,
     OutcomeUnknown,
     Prepublish,
     Promote,
@@ -62,10 +65,13 @@ enum Change {
     Refused,
     Renewed,
     RenewedByAdministrator,
+    ReplaceByCandidate,
     Restamp,
     Retire,
     Revoke,
+    SeeForce,
     Served,
+    Spend,
     Unmanageable,
     Unusable,
     UpdateBelieved,
@@ -76,9 +82,9 @@ enum Change {
     WithdrawAlgorithm,
 }
 
-const CHANGES: [Change; 35] = [
+const CHANGES: [Change; 39] = [
     Change::Adopt,
-    Change::Deleted,
+    Change::CandidateRejected,
     Change::DropIntendedKey,
     Change::FallBack,
     Change::FirstKey,
@@ -93,6 +99,7 @@ const CHANGES: [Change; 35] = [
     Change::NotSent,
     Change::OrphanDeleted,
     Change::OrphanStays,
+    Change::OrphanTried,
     Change::OutcomeUnknown,
     Change::Prepublish,
     Change::Promote,
@@ -100,10 +107,13 @@ const CHANGES: [Change; 35] = [
     Change::Refused,
     Change::Renewed,
     Change::RenewedByAdministrator,
+    Change::ReplaceByCandidate,
     Change::Restamp,
     Change::Retire,
     Change::Revoke,
+    Change::SeeForce,
     Change::Served,
+    Change::Spend,
     Change::Unmanageable,
     Change::Unusable,
     Change::UpdateBelieved,
@@ -163,7 +173,7 @@ impl Observed {
             Ok(events) => self.check_journal(&before, &events, step),
         }
         self.check_keys(&before);
-        self.check_clients(&before);
+        self.check_clients(&before, step);
         self.check_projections();
         let read: State = serde_json::from_str(&text(&self.state)).unwrap();
         assert_eq!(text(&read), text(&self.state), "{step:?}");
@@ -226,8 +236,11 @@ impl Observed {
         let orphan = orphan.map_or_else(|| client_id.clone(), |orphan| orphan.client_id.clone());
         let information = ClientInformation {
             client_id: client_id.clone(),
-            registration_client_uri: None,
-            registration_access_token: Some(Secret::new("rat-2")),
+            access: ManagementAccess {
+                registration_client_uri: None,
+                registration_access_token: Some(Secret::new("rat-2")),
+            },
+            has_secret: false,
             metadata: metadata.clone(),
         };
         let client = self.client(step, &metadata);
@@ -235,7 +248,12 @@ impl Observed {
         let state = &mut self.state;
         match step.change {
             Change::Intend => {
-                state.intend(attempt(metadata, now), now);
+                let token = (!step.variant.is_multiple_of(3)).then(|| token(step.variant));
+                let attempt = Attempt {
+                    token,
+                    ..attempt(metadata, now)
+                };
+                state.intend(attempt, step.fitting, now);
                 let abandoned = attempted.then_some(Event::AttemptAbandoned);
                 Ok(abandoned.into_iter().collect())
             }
@@ -248,16 +266,36 @@ impl Observed {
                 } else {
                     (Adoption::Found, Event::ClientFound)
                 };
-                state.adopt(client, token, how, now);
+                state.adopt(client, token.as_ref(), how, now);
                 Ok(vec![event])
             }
-            Change::Refused => writes(state.refused("no", step.fitting, now), Event::Refused),
+            Change::Refused => {
+                let (status, because) = if step.fitting {
+                    (401, RefusedBecause::Token)
+                } else {
+                    (403, RefusedBecause::Policy)
+                };
+                let refused = Refused {
+                    status,
+                    error: None,
+                    location: None,
+                    retry_after_s: None,
+                    because,
+                };
+                writes(state.refused(&refused, now), Event::Refused)
+            }
             Change::Unusable => writes(state.unusable(client, "none", now), Event::Orphaned),
             Change::OutcomeUnknown => {
                 writes(state.outcome_unknown("lost", now), Event::OutcomeUnknown)
             }
             Change::Mint => {
-                state.mint(Secret::new("iat"), now);
+                let minted = MintedIat {
+                    token: Secret::new(format!("iat-{}", step.variant)),
+                    at: now,
+                    valid_at: None,
+                    expires_at: None,
+                };
+                state.mint(minted, now);
                 Ok(vec![Event::TokenMinted])
             }
             Change::IntendUpdate => {
@@ -295,9 +333,36 @@ impl Observed {
                     writes(noted, Event::Unmanageable)
                 }
             }
-            Change::Lose => writes(state.lose(&client_id, now), Event::ClientGone),
+            Change::Lose => {
+                let certain = step.variant.is_multiple_of(2);
+                let known = state.gone().is_some_and(|gone| gone.certain == certain);
+                let lost = state.lose(&client_id, certain, Some(token(step.variant)), now);
+                if known {
+                    silent(lost)
+                } else {
+                    writes(lost, Event::ClientGone)
+                }
+            }
             Change::FoundAgain => silent(state.found_again(&client_id)),
-            Change::Deleted => writes(state.deleted(&client_id, now), Event::Deleted),
+            Change::ReplaceByCandidate => {
+                writes(state.replace_by_candidate(now).map(drop), Event::Replaced)
+            }
+            Change::CandidateRejected => {
+                let long = Duration::from_secs(900);
+                match state.candidate_rejected(long, now) {
+                    Ok(true) => Ok(vec![Event::Orphaned]),
+                    ended => silent(ended.map(drop)),
+                }
+            }
+            Change::OrphanTried => silent(state.orphan_tried(&orphan, now)),
+            Change::SeeForce => {
+                state.see_force(step.fitting);
+                Ok(vec![])
+            }
+            Change::Spend => {
+                state.spend(&token(step.variant));
+                Ok(vec![])
+            }
             Change::OrphanDeleted => writes(state.orphan_deleted(&orphan, now), Event::Deleted),
             Change::OrphanStays => writes(state.orphan_stays(&orphan, "no", now), Event::Orphaned),
             Change::LearnMetadata => {
@@ -335,15 +400,46 @@ impl Observed {
         assert!(now.is_disjoint(&self.left), "{now:?} {:?}", self.left);
     }
 
-    fn check_clients(&self, before: &State) {
-        assert!(self.state.spent().starts_with(before.spent()));
-        if let Some(client) = self.state.registration() {
+    fn check_clients(&self, before: &State, step: &Step) {
+        self.check_tokens(before, step);
+        let candidate = self.state.candidate().map(|candidate| &candidate.client);
+        for client in self.state.registration().into_iter().chain(candidate) {
             let mut orphans = self.state.orphans().iter();
             assert!(orphans.all(|orphan| orphan.client_id != client.client_id));
+        }
+        assert!(candidate.is_none() || self.state.registration().is_some());
+        let missing = clients(before)
+            .difference(&clients(&self.state))
+            .cloned()
+            .collect::<Vec<_>>();
+        match step.change {
+            Change::OrphanDeleted => assert!(missing.len() <= 1),
+            _ => assert!(missing.is_empty(), "{step:?} forgets {missing:?}"),
         }
         match (self.state.gone(), self.state.registration()) {
             (Some(gone), Some(client)) => assert_eq!(gone.client_id, client.client_id),
             (gone, _) => assert_eq!(gone, None),
+        }
+    }
+
+    /// A token that was sent stays spent, unless it came back with a conclusive refusal, or never
+    /// left.
+    fn check_tokens(&self, before: &State, step: &Step) {
+        let attempted = before.attempt().and_then(|attempt| attempt.token.clone());
+        for token in before.spent() {
+            let given_back = matches!(step.change, Change::Refused | Change::NotSent)
+                && attempted.as_ref() == Some(token);
+            assert!(
+                given_back || self.state.spent().contains(token),
+                "{step:?} forgets a token"
+            );
+        }
+        if let Some(token) = self
+            .state
+            .attempt()
+            .and_then(|attempt| attempt.token.as_ref())
+        {
+            assert!(self.state.spent().contains(token), "{step:?}");
         }
     }
 
@@ -496,6 +592,16 @@ fn silent<E: ToString>(result: Result<(), E>) -> Outcome {
 
 fn text(state: &State) -> String {
     serde_json::to_string(state).unwrap()
+}
+
+/// Every client that the document names.
+fn clients(state: &State) -> BTreeSet<String> {
+    let candidate = state.candidate().map(|candidate| &candidate.client);
+    let ours = state.registration().into_iter().chain(candidate);
+    let ours = ours.map(|client| client.client_id.clone());
+    let orphans = state.orphans().iter();
+    ours.chain(orphans.map(|orphan| orphan.client_id.clone()))
+        .collect()
 }
 
 fn published(state: &State) -> BTreeSet<Kid> {

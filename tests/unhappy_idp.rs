@@ -13,6 +13,7 @@ use std::time::Duration;
 use dev_idp::{Config, DevIdp, Endpoint, Fault};
 
 use support::child::Bff;
+use support::eventually;
 use support::http;
 use support::port::Port;
 use support::volume::Volume;
@@ -216,7 +217,11 @@ async fn a_busy_idp_is_left_alone_and_the_token_stays_good() {
     let ended = Bff::serve(&env).ended().await;
 
     ended.fails(69, &["HTTP 429", "wait", "bff register"]);
-    world.run(&env).await;
+    let again = Bff::serve(&env).ended().await;
+    again.fails(77, &["HTTP 429", "sent again after", "bff register"]);
+    assert_eq!(world.received(REGISTER).len(), 1);
+    let ordered = Bff::start(&["register"], &env, "").ended().await;
+    assert_eq!(ordered.code, Some(0), "{ordered}");
 }
 
 #[tokio::test]
@@ -396,8 +401,16 @@ async fn a_token_endpoint_that_is_ill_is_no_rejection() {
 
     world.idp.faults().set(Fault::Status { on, status });
     let env = env.set("BFF_BOOTSTRAP_TIMEOUT", "0s");
-    let ended = Bff::serve(&env).ended().await;
-    ended.fails(69, &["did not say", "HTTP 503", "OIDC_TOKEN_URL"]);
+    let bff = Bff::serve(&env);
+    let said = bff.says("did not say").await;
+    for word in ["HTTP 503", "OIDC_TOKEN_URL"] {
+        assert!(said.contains(word), "`{word}` in {said}");
+    }
+    eventually("it is ready by the last verdict", async || {
+        (world.get("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+    bff.stop().await;
     assert_eq!(world.clients(), [world.client_id()]);
 }
 
@@ -439,7 +452,8 @@ async fn a_client_that_the_idp_lost_is_reported_and_replaced_by_a_fresh_token_al
         assert_eq!(world.received(REGISTER).len(), 1);
     }
 
-    world.run(&world.env_with_token()).await;
+    let replace = world.env_with_token().set("DCR_FORCE_REPLACE", "true");
+    world.run(&replace).await;
     assert_ne!(world.client_id(), old);
     assert_eq!(world.clients(), [world.client_id()]);
 }

@@ -85,7 +85,7 @@ async fn register(mut config: Config) -> Result<Ordered, Failure> {
         running => running?,
     };
     let result = tokio::select! {
-        result = running.bootstrap() => result.map_err(Failure::from),
+        result = running.order() => result.map_err(Failure::from),
         signal = signals.next() => Err(Failure::new(
             Exit::Failure,
             anyhow::anyhow!("stopped by {signal}"),

@@ -19,7 +19,7 @@ use super::problem::Problem;
 use super::time_limits::limited;
 use super::{order, rotate};
 use crate::app::{App, Backoff, Class, RegistrationReport, StatusReport};
-use crate::registrar::{BootstrapError, Registrar};
+use crate::registrar::{BootstrapError, Occasion, Registrar};
 use crate::rotator::Rotator;
 
 /// The routes below `/admin`, each behind the administrator's token.
@@ -116,7 +116,8 @@ async fn register(
         };
     }
     let backoff = Backoff::until(app.config.dcr.bootstrap_timeout, &shutdown);
-    let bootstrap = shutdown.see_through(async move { registrar.bootstrap(backoff).await });
+    let bootstrap =
+        shutdown.see_through(async move { registrar.bootstrap(Occasion::Order, backoff).await });
     let Ok(ended) = tokio::time::timeout(PATIENCE, bootstrap).await else {
         let body = json!({"state": "running", "see": "/admin/status"});
         return (StatusCode::ACCEPTED, Json(body)).into_response();

@@ -8,14 +8,18 @@ use super::bootstrap_error::BootstrapError;
 use super::endpoints::{self, Endpoints};
 use super::endpoints_error::EndpointsError;
 use super::managed_client::ManagedClient;
+use super::occasion::Occasion;
 use super::plan_report::PlanReport;
 use super::proof_error::ProofError;
 use super::proof_memory::ProofMemory;
 use super::session::Session;
 use crate::app::{App, Backoff, Bootstrap};
 use crate::config::{DcrConfig, IdpConfig};
+use crate::idp::DiscoveryError;
 use crate::oauth::InitialAccessToken;
-use crate::registration::{Blocked, Drift, Inputs, Plan, Registered, TokenFingerprint, plan};
+use crate::registration::{
+    Blocked, Drift, Inputs, Plan, Registered, TokenFingerprint, TokenTarget, plan,
+};
 use crate::state::State;
 use crate::store::CommitError;
 use crate::transport::HttpClient;
@@ -60,9 +64,13 @@ impl Registrar {
     /// # Errors
     ///
     /// [`BootstrapError`]; it is also in the condition of the service.
-    pub async fn bootstrap(&self, mut backoff: Backoff) -> Result<(), BootstrapError> {
+    pub async fn bootstrap(
+        &self,
+        occasion: Occasion,
+        mut backoff: Backoff,
+    ) -> Result<(), BootstrapError> {
         let _turn = self.turn.lock().await;
-        let result = self.steps(&mut backoff).await;
+        let result = self.steps(occasion, &mut backoff).await;
         self.app.condition.note_look();
         self.app.condition.set_bootstrap(match &result {
             Ok(()) => Bootstrap::Ready,
@@ -84,10 +92,16 @@ impl Registrar {
     pub async fn dry_run(&self) -> Result<PlanReport, BootstrapError> {
         let _turn = self.turn.lock().await;
         let drift = self.client().check_drift().await?;
-        let state = self.app.ledger.state();
-        let token = self.configured_token();
-        let plan = self.decide(&state, token.as_ref(), drift.clone());
-        Ok(PlanReport::of(&plan, &state, drift))
+        let token = self.client().configured_token();
+        // Without them nothing is planned that needs them.
+        let endpoints = self.known_endpoints().await.ok();
+        let endpoint = endpoints.map(|endpoints| endpoints.registration.as_spelt().to_owned());
+        let target = TokenTarget {
+            issuer: self.idp.issuer.clone(),
+            endpoint: endpoint.unwrap_or_default(),
+        };
+        let plan = self.decide(target, token.as_ref(), drift.clone(), Occasion::Order);
+        Ok(PlanReport::of(&plan, &self.app.ledger.state(), drift))
     }
 
     /// The client at the IdP, for one piece of work.
@@ -122,7 +136,7 @@ impl Registrar {
         &self.app.config.dcr
     }
 
-    async fn steps(&self, backoff: &mut Backoff) -> Result<(), BootstrapError> {
+    async fn steps(&self, occasion: Occasion, backoff: &mut Backoff) -> Result<(), BootstrapError> {
         if self.dcr().skip {
             return self.use_stored();
         }
@@ -135,9 +149,16 @@ impl Registrar {
         self.withdraw_algorithm().await?;
         session.conclude_interrupted().await?;
         session.client.confirm_update().await?;
-        let fresh = self.settle(&session, backoff).await?;
+        let fresh = self.settle(&session, occasion, backoff).await?;
         session.step("proving that the IdP accepts the key");
-        session.prove(fresh, backoff).await?;
+        let trial = session.try_candidate(fresh, backoff).await?;
+        let state = self.app.ledger.state();
+        if let (Some(proof), Some(candidate), Some(_)) = (trial, state.candidate(), state.gone()) {
+            return Err(session.not_accepted(&candidate.client, proof, fresh).into());
+        }
+        session
+            .prove(fresh && state.candidate().is_none(), backoff)
+            .await?;
         session.delete_orphans(true).await?;
         self.app.show_locally().await;
         Ok(())
@@ -168,6 +189,14 @@ impl Registrar {
                 Err(error) => {
                     self.app.condition.note_look();
                     let error = BootstrapError::from(error);
+                    if let Some(known) = self.last_endpoints(&error) {
+                        tracing::warn!(
+                            "{}; using what it served last; hint: {}",
+                            error.chain(),
+                            error.hint()
+                        );
+                        return Ok(known);
+                    }
                     let at_least = error.retry_after();
                     if error.is_transient() && backoff.try_again(&error.chain(), at_least).await {
                         continue;
@@ -187,6 +216,20 @@ impl Registrar {
             }
             return Ok(endpoints);
         }
+    }
+
+    /// The endpoints of the last metadata, for a client that is registered: it works without
+    /// discovery. The metadata of another issuer is never passed over (RFC 8414 §3.3).
+    fn last_endpoints(&self, error: &BootstrapError) -> Option<Endpoints> {
+        let other_issuer = matches!(
+            error,
+            BootstrapError::Endpoints(EndpointsError::Discovery(
+                DiscoveryError::IssuerMismatch { .. }
+            ))
+        );
+        let state = self.app.ledger.state();
+        let known = state.idp(&self.idp.issuer)?.metadata.as_ref()?;
+        (self.app.has_registration() && !other_issuer).then(|| Endpoints::of(&self.idp, known))
     }
 
     /// Takes back the intention to register another algorithm that an interrupted rotation has
@@ -213,18 +256,33 @@ impl Registrar {
     async fn settle(
         &self,
         session: &Session<'_>,
+        occasion: Occasion,
         backoff: &mut Backoff,
     ) -> Result<bool, BootstrapError> {
-        let token = self.configured_token();
+        let token = session.client.configured_token();
         let state = self.app.ledger.state();
         let drift = session.client.drift(&state);
         let unmanaged = |client: &Registered| client.management.is_none();
         if !drift.is_empty() && state.registration().is_some_and(unmanaged) {
             session.client.renew().await?;
         }
-        let state = self.app.ledger.state();
-        let plan = self.decide(&state, token.as_ref(), drift);
+        if state.registration().is_some() && state.attempt().is_some() {
+            session.look_up().await?;
+        }
+        let target = session.target();
+        let mut plan = self.decide(target.clone(), token.as_ref(), drift.clone(), occasion);
+        // A report that a client is gone can be old.
+        let acts = matches!(
+            plan,
+            Plan::Replace(_) | Plan::Blocked(Blocked::ClientGone { .. })
+        );
+        if acts && state.gone().is_some() && session.is_accepted().await? {
+            plan = self.decide(target, token.as_ref(), drift, occasion);
+        }
         tracing::debug!(plan = ?plan, "Decided what to do about the registration");
+        self.note_force(&plan).await?;
+        let state = self.app.ledger.state();
+        report_replacement(&state);
         match plan {
             Plan::Nothing => {
                 self.report_identifier(&state);
@@ -233,14 +291,16 @@ impl Registrar {
             }
             Plan::Register => {
                 session.step("registering");
+                session.choose_name_of_algorithm().await?;
+                session.check_algorithm()?;
                 let token = session.token_to_spend(token).await?;
                 session.register(token, backoff).await?;
                 Ok(true)
             }
-            Plan::Replace(order) => {
+            Plan::Replace(replacement) => {
                 session.step("replacing the client");
-                session.replace(order, token, backoff).await?;
-                Ok(true)
+                let replaced = session.replace(replacement, token, backoff).await;
+                self.or_go_on(replaced, occasion)
             }
             Plan::Update(drift) => {
                 self.report_identifier(&state);
@@ -249,35 +309,72 @@ impl Registrar {
                 Ok(false)
             }
             Plan::Blocked(reason) => {
-                let resolved = match reason {
-                    Blocked::OutcomeUnknown { .. } => session.look_up().await?,
-                    Blocked::ClientGone { .. } => session.is_accepted().await?,
-                    Blocked::IssuerChanged { .. } => false,
-                };
-                if resolved {
-                    Ok(false)
-                } else {
-                    Err(BootstrapError::Blocked(reason))
+                if matches!(reason, Blocked::OutcomeUnknown { .. }) && session.look_up().await? {
+                    return Ok(false);
                 }
+                self.or_go_on(Err(BootstrapError::Blocked(reason)), occasion)
             }
         }
     }
 
-    fn decide(&self, state: &State, token: Option<&InitialAccessToken>, drift: Drift) -> Plan {
-        let token = token.map(TokenFingerprint::of);
-        let inputs = Inputs {
-            issuer: &self.idp.issuer,
-            client_id: self.dcr().client_id.as_deref(),
-            token: token.as_ref(),
-            force_replace: self.dcr().force_replace,
-            declined: !drift.is_empty() && self.client().has_declined(state),
-            drift,
-        };
-        plan(state.stored(), &inputs)
+    /// What stands in the way of a replacement does not stand in the way of the client that we are.
+    fn or_go_on(
+        &self,
+        result: Result<bool, BootstrapError>,
+        occasion: Occasion,
+    ) -> Result<bool, BootstrapError> {
+        match result {
+            Err(error)
+                if occasion == Occasion::Start
+                    && error.spares_the_registration()
+                    && self.app.has_registration() =>
+            {
+                tracing::error!("{}; hint: {}", error.chain(), error.hint());
+                Ok(false)
+            }
+            result => result,
+        }
     }
 
-    fn configured_token(&self) -> Option<InitialAccessToken> {
-        self.dcr().iat.clone().map(InitialAccessToken)
+    /// Remembers the value of `DCR_FORCE_REPLACE`, unless it is an order that is still to be carried
+    /// out.
+    async fn note_force(&self, plan: &Plan) -> Result<(), BootstrapError> {
+        let forced = self.dcr().force_replace;
+        let seen = self.app.ledger.state().stored().force_seen;
+        let open = forced && matches!(plan, Plan::Replace(_) | Plan::Blocked(_));
+        if seen == Some(forced) || open && seen.is_some() {
+            return Ok(());
+        }
+        let see = |state: &mut State| state.see_force(forced);
+        Ok(self.app.ledger.record(see).await?)
+    }
+
+    fn decide(
+        &self,
+        target: TokenTarget,
+        token: Option<&InitialAccessToken>,
+        drift: Drift,
+        occasion: Occasion,
+    ) -> Plan {
+        let state = self.app.ledger.state();
+        let token = token.map(TokenFingerprint::of);
+        let client = self.client();
+        let desired = client.desired(&state);
+        let inputs = Inputs {
+            target,
+            client_id: self.dcr().client_id.as_deref(),
+            asked: desired
+                .map(|desired| desired.metadata())
+                .unwrap_or_default(),
+            token: token.as_ref(),
+            can_mint: client.idp_admin().is_some(),
+            force_replace: self.dcr().force_replace,
+            ordered: occasion == Occasion::Order,
+            declined: !drift.is_empty() && client.has_declined(&state),
+            drift,
+            now: self.app.clock.now(),
+        };
+        plan(state.stored(), &inputs)
     }
 
     fn report_standing(&self, state: &State, token: Option<&InitialAccessToken>) {
@@ -328,5 +425,31 @@ impl Registrar {
                 client.client_id
             );
         }
+    }
+}
+
+/// A replacement that is under way, for whoever looks at the log of this start.
+fn report_replacement(state: &State) {
+    let Some(client) = state.registration() else {
+        return;
+    };
+    if let Some(attempt) = state.attempt() {
+        tracing::warn!(
+            client.id = %client.client_id,
+            "The registration of {} that was to replace client `{}` got no usable answer: a second \
+             client may exist; hint: look for it at the IdP and delete it, then set a fresh DCR_IAT \
+             and DCR_FORCE_REPLACE=true",
+            attempt.started_at,
+            client.client_id
+        );
+    }
+    for orphan in state.orphans() {
+        tracing::warn!(
+            client.id = %orphan.client_id,
+            "Client `{}` at {} is not used any more, and still exists as far as is known; hint: \
+             delete it at the IdP",
+            orphan.client_id,
+            orphan.issuer
+        );
     }
 }

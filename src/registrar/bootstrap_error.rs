@@ -7,7 +7,7 @@ use super::proof_error::ProofError;
 use super::registration_error::RegistrationError;
 use crate::app::{Class, Panicked, UpdateError, chain};
 use crate::idp::IdpAdminError;
-use crate::registration::Blocked;
+use crate::registration::{Blocked, RefusalKind};
 use crate::state::ClientRefusal;
 use crate::store::CommitError;
 
@@ -57,7 +57,12 @@ impl BootstrapError {
     /// Who has to act.
     pub fn class(&self) -> Class {
         match self {
-            Self::Blocked(Blocked::ClientGone { .. }) => Class::NotAccepted,
+            Self::Blocked(
+                Blocked::ClientGone { .. }
+                | Blocked::RequestRefused { .. }
+                | Blocked::TokenRefused { .. }
+                | Blocked::TokenSpent,
+            ) => Class::NotAccepted,
             Self::Blocked(Blocked::IssuerChanged { .. }) => Class::Configuration,
             Self::Blocked(_) | Self::Commit(_) | Self::Panicked(_) | Self::Refused(_) => {
                 Class::Failure
@@ -72,15 +77,41 @@ impl BootstrapError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Registration(RegistrationError::OutcomeUnknown { .. }) => false,
+            // The IdP's policy may be changed meanwhile; the pause is remembered.
+            Self::Blocked(Blocked::RequestRefused { .. }) => true,
+            Self::Registration(RegistrationError::Refused { refused, .. }) => {
+                refused.kind() == RefusalKind::Request
+            }
             // The IdP may not have fetched our keys yet, or may remember a failed fetch.
             Self::Proof(ProofError::Rejected { .. }) => true,
             _ => self.class() == Class::Unavailable,
         }
     }
 
+    /// Whether it says nothing against the stored registration, which then goes on serving and
+    /// signing: the IdP is down, or refused something else.
+    pub fn spares_the_registration(&self) -> bool {
+        !matches!(
+            self,
+            Self::Blocked(Blocked::ClientGone { .. } | Blocked::IssuerChanged { .. })
+                | Self::Proof(
+                    ProofError::Algorithm(_)
+                        | ProofError::NoClient
+                        | ProofError::NoSigner(_)
+                        | ProofError::Rejected { .. }
+                )
+        )
+    }
+
     /// The pause that the IdP asks for before it is asked again.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::Blocked(Blocked::RequestRefused { left_s, .. }) => {
+                Some(Duration::from_secs(*left_s))
+            }
+            Self::Registration(RegistrationError::Refused { refused, .. }) => {
+                Some(Duration::from_secs(refused.pause_s()))
+            }
             Self::Endpoints(error) => error.retry_after(),
             Self::Proof(ProofError::Unproven(proof)) => proof.retry_after,
             _ => None,

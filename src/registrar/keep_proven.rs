@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::bootstrap::Registrar;
 use super::bootstrap_error::BootstrapError;
+use super::occasion::Occasion;
 use super::presented::Care;
 use super::proof_error::ProofError;
 use crate::app::Backoff;
@@ -69,8 +70,8 @@ impl Registrar {
             && self.app.ledger.state().gone().is_some()
         {
             let limit = self.app.config.dcr.bootstrap_timeout;
-            self.bootstrap(Backoff::until(limit, &self.app.shutdown))
-                .await?;
+            let backoff = Backoff::until(limit, &self.app.shutdown);
+            self.bootstrap(Occasion::Start, backoff).await?;
         }
         Ok(())
     }

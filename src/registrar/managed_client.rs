@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::config::{DcrConfig, IdpConfig, JwksMode, RedirectUpdateMode};
 use crate::idp::IdpAdminClient;
 use crate::keyring::KeyRing;
-use crate::oauth::Management;
+use crate::oauth::{InitialAccessToken, Management};
 use crate::registration::{Desired, Drift, JwksMember, RedirectUpdate, Registered};
 use crate::state::State;
 use crate::transport::HttpClient;
@@ -77,6 +77,11 @@ impl ManagedClient<'_> {
             RedirectUpdateMode::None => RedirectUpdate::None,
             RedirectUpdateMode::Replace => RedirectUpdate::Replace,
         }
+    }
+
+    /// The initial access token of the configuration.
+    pub(super) fn configured_token(&self) -> Option<InitialAccessToken> {
+        self.dcr().iat.clone().map(InitialAccessToken)
     }
 
     /// The IdP's administration, if we have an administrator's token.

@@ -34,6 +34,8 @@ pub struct Care {
 /// What one presentation has come to.
 pub(super) struct Presented {
     pub(super) outcome: AuthenticationOutcome,
+    /// What the IdP answered, as far as answers are compared.
+    pub(super) answer: Option<TokenAnswer>,
     /// What the IdP answered, in words.
     pub(super) said: String,
     pub(super) clocks_differ: bool,
@@ -77,6 +79,7 @@ impl Trial<'_> {
         }
         judged.unwrap_or_else(|error| Presented {
             outcome: AuthenticationOutcome::Unknown,
+            answer: None,
             said: chain(&error),
             clocks_differ: false,
             stops: true,
@@ -155,10 +158,38 @@ impl Trial<'_> {
         }
         Ok(Presented {
             outcome,
+            answer: Some(seen),
             said,
             clocks_differ: skew.is_some(),
             stops: matches!(answer.status, 429 | 502..=504),
         })
+    }
+
+    /// The answers to these controls: those that are remembered, else sent now, unless there were
+    /// too many of late. `seen` is the answer that they are compared with.
+    pub(super) async fn compared(&self, needed: &[Control], seen: &TokenAnswer) -> Controls {
+        let state = self.session.app().ledger.state();
+        let known = state.idp(&self.session.client.idp.issuer);
+        let now = self.session.app().clock.now();
+        let may_send = self.session.memory.may_send_controls()
+            && known.is_none_or(|known| known.may_send_controls(now));
+        let mut controls = Controls::default();
+        if let Some(remembered) = known.and_then(|known| known.controls(self.presentation)) {
+            controls.complete_with(&remembered.answers);
+        }
+        let mut sent = Sent::default();
+        for control in needed {
+            if may_send && controls.get(*control).is_none() {
+                match self.control(*control, &mut sent).await {
+                    Ok(answer) => controls.set(*control, answer),
+                    Err(_) => break,
+                }
+            }
+        }
+        if sent.controls != Controls::default() {
+            self.remember_controls(&sent.controls, seen).await;
+        }
+        controls
     }
 
     /// Sends one control, and notes its answer.

@@ -12,7 +12,7 @@ use crate::idp::TokenClient;
 use crate::jose::SigningKey;
 use crate::metrics::Outcome;
 use crate::oauth::AssertionType;
-use crate::registration::{AuthenticationOutcome, Blocked, ManagementOutcome, Proof, Registered};
+use crate::registration::{AuthenticationOutcome, Proof, Registered};
 use crate::state::{KnownIdp, Presentation, State};
 use crate::transport::Method;
 
@@ -31,6 +31,7 @@ impl Session<'_> {
         let mut rejections = 0;
         loop {
             let proof = self.prove_current(client).await?;
+            let rejection = proof.clone();
             let error = match proof.outcome {
                 AuthenticationOutcome::Accepted => {
                     tracing::info!(
@@ -71,7 +72,7 @@ impl Session<'_> {
             let last = !fresh && rejections >= REJECTIONS;
             let error = BootstrapError::from(error);
             if last {
-                return Err(self.explain(client, error).await?);
+                return Err(self.explain(client, &rejection, error).await?);
             }
             self.app().condition.note_look();
             if !backoff.try_again(&error.chain(), error.retry_after()).await {
@@ -127,7 +128,7 @@ impl Session<'_> {
     }
 
     /// Keeps what a proof has shown. A verdict that cannot be stored counts all the same.
-    async fn learn(&self, client: &Registered, proof: &Proof) {
+    pub(super) async fn learn(&self, client: &Registered, proof: &Proof) {
         let app = self.app();
         let (issuer, client_id) = (client.issuer.as_str(), client.client_id.as_str());
         let endpoint = KnownIdp::TOKEN_ENDPOINT;
@@ -199,6 +200,9 @@ impl Session<'_> {
             }
             proof.audience = Some(presentation.audience.clone());
             proof.assertion_type = Some(presentation.assertion_type);
+            proof.rejection = presented
+                .answer
+                .filter(|_| presented.outcome == AuthenticationOutcome::Rejected);
             outcomes.push(presented.outcome);
             let settled = match presented.outcome {
                 AuthenticationOutcome::Accepted => true,
@@ -275,32 +279,9 @@ impl Session<'_> {
         self.prove_key(&key, client, Care::default()).await
     }
 
-    /// A rejected client whose registration cannot be read either is gone. If it can be read, the
-    /// client exists, and something is wrong with the key or the JWK Set.
-    async fn explain(
-        &self,
-        client: &Registered,
-        error: BootstrapError,
-    ) -> Result<BootstrapError, BootstrapError> {
-        let cannot_be_read = client.management.is_some()
-            && matches!(self.client.read().await?, ManagementOutcome::NotAccepted(_));
-        // An IdP that cannot fetch our keys rejects us too.
-        if !cannot_be_read || !self.is_published().await {
-            return Ok(error);
-        }
-        let now = self.app().clock.now();
-        let client_id = client.client_id.as_str();
-        let lose = |state: &mut State| state.lose(client_id, now);
-        self.app().ledger.update(lose).await?;
-        Ok(BootstrapError::Blocked(Blocked::ClientGone {
-            client_id: client.client_id.clone(),
-            issuer: client.issuer.clone(),
-        }))
-    }
-
     /// Whether the key that signs can be seen by others: the set was fetched, or can be fetched at
     /// the registered `jwks_uri`.
-    async fn is_published(&self) -> bool {
+    pub(super) async fn is_published(&self) -> bool {
         if self.app().metrics.jwks_served.get() > 0 {
             return true;
         }

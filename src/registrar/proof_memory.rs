@@ -38,6 +38,8 @@ struct Inner {
     failures: u32,
     /// When the key that signs is proven again.
     due: Option<Instant>,
+    /// Until when the rejections of a candidate are counted.
+    candidate_rejected: Option<Instant>,
 }
 
 /// No control is sent so shortly before the first proof of a new key: some servers fetch the JWK
@@ -55,6 +57,10 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// The shortest time of rejections that is worth a commit, and the longest that passes for
+/// uninterrupted.
+const REJECTED_FOR: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins(2));
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -181,6 +187,25 @@ impl ProofMemory {
         inner.due = Some(Instant::now() + pause);
         drop(inner);
         self.changed.notify_one();
+    }
+
+    /// Notes that the candidate was rejected. Returns the time of rejections that is to be counted
+    /// now, if there is any.
+    pub(super) fn candidate_rejected(&self) -> Option<Duration> {
+        let mut inner = self.lock();
+        let (shortest, longest) = REJECTED_FOR;
+        let before = inner.candidate_rejected;
+        let rejected_for = before.map(|before| before.elapsed());
+        if rejected_for.is_some_and(|time| time < shortest) {
+            return None;
+        }
+        inner.candidate_rejected = Some(Instant::now());
+        rejected_for.map(|time| time.min(longest))
+    }
+
+    /// Notes that it is not known whether the candidate is rejected, or that there is none.
+    pub(super) fn candidate_not_rejected(&self) {
+        self.lock().candidate_rejected = None;
     }
 
     /// Puts the next proof off.

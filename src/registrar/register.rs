@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 
 use super::bootstrap_error::BootstrapError;
+use super::insist::insist;
 use super::presented::Care;
 use super::proof_error::ProofError;
 use super::registration_error::RegistrationError;
@@ -10,13 +11,12 @@ use super::session::Session;
 use crate::app::{Backoff, NoSigner, UpdateError, chain};
 use crate::idp::{DcrClient, MintRequest};
 use crate::jose::Algorithm;
-use crate::oauth::{InitialAccessToken, shown_url};
+use crate::oauth::{ClientInformation, InitialAccessToken, shown_url};
 use crate::registration::{
-    Attempt, AuthenticationOutcome, RawAnswer, Refused, RefusedBecause, Registered,
-    RegistrationOutcome, TokenFingerprint,
+    Attempt, AuthenticationOutcome, MintedIat, RawAnswer, Refused, Registered, RegistrationOutcome,
+    TokenFingerprint, TokenTarget,
 };
-use crate::secret::Secret;
-use crate::state::{Adoption, State};
+use crate::state::{Adopted, Adoption, State};
 
 impl Session<'_> {
     /// Sends one registration, and stores its answer before it is interpreted.
@@ -25,11 +25,10 @@ impl Session<'_> {
         token: Option<InitialAccessToken>,
         backoff: &mut Backoff,
     ) -> Result<(), BootstrapError> {
-        self.choose_name_of_algorithm().await?;
+        self.check_algorithm()?;
         let state = self.app().ledger.state();
         let desired = self.client.desired(&state);
         let desired = desired.ok_or(ProofError::NoSigner(NoSigner::NoKey))?;
-        self.check_algorithm(desired.alg.name())?;
         let attempt = Attempt {
             issuer: self.client.idp.issuer.clone(),
             endpoint: self.endpoints.registration.url()?.as_str().to_owned(),
@@ -38,14 +37,18 @@ impl Session<'_> {
             started_at: self.app().clock.now(),
             answer: None,
         };
-        let intend = |state: &mut State| state.intend(attempt.clone(), attempt.started_at);
+        let forced = self.client.dcr().force_replace;
+        let intend = |state: &mut State| state.intend(attempt.clone(), forced, attempt.started_at);
         self.app().ledger.record(intend).await?;
         let answer = match self.send(&attempt, token, backoff).await? {
             Ok(answer) => answer,
             Err(what) => return self.outcome_unknown(&attempt, what).await,
         };
         let received = |state: &mut State| state.received(answer.clone());
-        self.app().ledger.update(received).await?;
+        if let Err(error) = insist(self.app(), received).await {
+            tell_lost(&attempt, &answer);
+            return Err(error.into());
+        }
         let attempt = Attempt {
             answer: Some(answer),
             ..attempt
@@ -119,10 +122,16 @@ impl Session<'_> {
                     tracing::warn!("The IdP granted something else than asked: {difference}");
                 }
                 self.count_registration("registered");
-                let token = attempt.token.clone();
-                self.adopt(registered.clone(), token, Adoption::Registered)
-                    .await?;
+                let token = attempt.token.as_ref();
+                let adopted = self.adopt(&registered, token, Adoption::Registered).await?;
                 self.report_registered(&registered, answer.status, with_token);
+                if let Adopted::Candidate { present } = adopted {
+                    tracing::info!(
+                        client.id = %registered.client_id,
+                        "Client `{present}` stays in use until the IdP accepts `{}`",
+                        registered.client_id
+                    );
+                }
                 Ok(())
             }
             RegistrationOutcome::Refused(refused) => {
@@ -152,11 +161,7 @@ impl Session<'_> {
     /// A refusal made no client. Whether the token can be used again depends on the reason.
     async fn refused(&self, refused: &Refused) -> Result<(), BootstrapError> {
         let now = self.app().clock.now();
-        let (text, token) = (
-            refused.to_string(),
-            refused.because == RefusedBecause::Token,
-        );
-        let refused = |state: &mut State| state.refused(&text, token, now);
+        let refused = |state: &mut State| state.refused(refused, now);
         Ok(self.app().ledger.update(refused).await?)
     }
 
@@ -168,25 +173,26 @@ impl Session<'_> {
         self.app().ledger.update(unusable).await?;
         self.delete_orphans(false).await?;
         let state = self.app().ledger.state();
+        let ours = state.registration().map(|ours| ours.client_id.as_str());
+        let listed = state.orphans().iter().any(|o| o.client_id == client_id);
         Err(RegistrationError::Unusable {
-            deleted: !state.orphans().iter().any(|o| o.client_id == client_id),
+            deleted: !listed && ours != Some(client_id.as_str()),
             client_id,
             granted,
         }
         .into())
     }
 
-    /// Makes `client` our client; the previous one is left to be deleted.
+    /// Makes `client` ours.
     async fn adopt(
         &self,
-        client: Registered,
-        token: Option<TokenFingerprint>,
+        client: &Registered,
+        token: Option<&TokenFingerprint>,
         how: Adoption,
-    ) -> Result<(), BootstrapError> {
+    ) -> Result<Adopted, BootstrapError> {
         let now = self.app().clock.now();
-        let adopt = |state: &mut State| state.adopt(client.clone(), token.clone(), how, now);
-        self.app().ledger.record(adopt).await?;
-        Ok(())
+        let adopt = |state: &mut State| state.adopt(client.clone(), token, how, now);
+        Ok(self.app().ledger.record(adopt).await?)
     }
 
     fn report_registered(&self, client: &Registered, status: u16, with_token: bool) {
@@ -234,7 +240,10 @@ impl Session<'_> {
         let Some(attempt) = state.attempt() else {
             return Ok(false);
         };
-        let Some(client_id) = attempt.asked.text("client_id") else {
+        // Elsewhere the identifier may be somebody else's.
+        let here = attempt.issuer == self.client.idp.issuer;
+        let wished = attempt.asked.text("client_id").filter(|_| here);
+        let Some(client_id) = wished else {
             return Ok(false);
         };
         self.step("looking for the client of an unfinished registration");
@@ -246,7 +255,7 @@ impl Session<'_> {
         let asked = attempt.asked.clone();
         let (issuer, started_at) = (&attempt.issuer, attempt.started_at);
         let found = Registered::new(issuer, client_id, asked.clone(), asked, started_at);
-        self.adopt(found, attempt.token.clone(), Adoption::Found)
+        self.adopt(&found, attempt.token.as_ref(), Adoption::Found)
             .await?;
         tracing::warn!(
             client.id = client_id,
@@ -270,7 +279,13 @@ impl Session<'_> {
         let Some(admin) = self.client.idp_admin().filter(|_| configured.is_none()) else {
             return Ok(configured);
         };
-        if let Some(minted) = self.app().ledger.state().minted() {
+        let now = self.app().clock.now();
+        let target = self.target();
+        let state = self.app().ledger.state();
+        if let Some(minted) = state
+            .minted()
+            .filter(|minted| minted.is_valid(&target, now))
+        {
             return Ok(Some(InitialAccessToken(minted.token.clone())));
         }
         let wanted = MintRequest {
@@ -280,16 +295,29 @@ impl Session<'_> {
         };
         let minted = admin.mint_initial_access_token(&wanted).await?;
         let now = self.app().clock.now();
-        let token = Secret::new(minted.token.0.expose());
-        let mint = |state: &mut State| state.mint(token.clone(), now);
+        let kept = MintedIat {
+            token: minted.token.0.clone(),
+            at: now,
+            valid_at: Some(target),
+            expires_at: minted.expires.and_then(|text| text.parse().ok()),
+        };
+        let mint = |state: &mut State| state.mint(kept.clone(), now);
         self.app().ledger.record(mint).await?;
         tracing::info!("Minted an initial access token (BOOTSTRAP_ADMIN_TOKEN)");
         Ok(Some(minted.token))
     }
 
+    /// Where a token has to be valid. Without an endpoint nothing is sent, so that none is needed.
+    pub(super) fn target(&self) -> TokenTarget {
+        TokenTarget {
+            issuer: self.client.idp.issuer.clone(),
+            endpoint: self.endpoints.registration.as_spelt().to_owned(),
+        }
+    }
+
     /// Gives the algorithm of the first key the other name, where the IdP lists only that one
     /// (RFC 9864 §2.2).
-    async fn choose_name_of_algorithm(&self) -> Result<(), BootstrapError> {
+    pub(super) async fn choose_name_of_algorithm(&self) -> Result<(), BootstrapError> {
         let app = self.app();
         let key = app.signer.current().map_err(ProofError::from)?;
         let lists = |alg: Algorithm| {
@@ -324,9 +352,12 @@ impl Session<'_> {
         }
     }
 
-    /// Refuses, before a token is spent, an algorithm that the IdP says it does not take.
-    fn check_algorithm(&self, alg: &str) -> Result<(), BootstrapError> {
-        let offered = &self.endpoints.algorithms;
+    /// Refuses, before a token is minted or spent, an algorithm that the IdP says it does not take.
+    pub(super) fn check_algorithm(&self) -> Result<(), BootstrapError> {
+        let state = self.app().ledger.state();
+        let desired = self.client.desired(&state);
+        let desired = desired.ok_or(ProofError::NoSigner(NoSigner::NoKey))?;
+        let (alg, offered) = (desired.alg.name(), &self.endpoints.algorithms);
         if !offered.is_empty() && !offered.iter().any(|offered| offered == alg) {
             return Err(RegistrationError::AlgorithmNotOffered {
                 alg: alg.to_owned(),
@@ -336,4 +367,19 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// The last resort for an answer that cannot be stored: the log names the client that exists now.
+fn tell_lost(attempt: &Attempt, answer: &RawAnswer) {
+    let information = ClientInformation::parse(answer.body.expose().as_bytes());
+    let client_id = information.map_or_else(|_| String::new(), |found| found.client_id);
+    tracing::error!(
+        client.id = %client_id,
+        http.status = answer.status,
+        "The answer of {} (HTTP {}) could not be stored: its client is `{client_id}`, and its \
+         registration access token is lost; hint: delete the client at the IdP, or take it over \
+         with `bff register --adopt`",
+        shown_url(&attempt.endpoint),
+        answer.status
+    );
 }

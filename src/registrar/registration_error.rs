@@ -39,14 +39,6 @@ pub enum RegistrationError {
         /// Whether an initial access token went with the request.
         with_token: bool,
     },
-    /// The client to be replaced could not be deleted.
-    #[error("client `{client_id}` was not deleted, so it cannot be replaced: {what}")]
-    StillThere {
-        /// The client.
-        client_id: String,
-        /// What the IdP answered.
-        what: String,
-    },
     /// The IdP registered a client that cannot authenticate with a key.
     #[error(
         "the IdP registered `{client_id}` with token_endpoint_auth_method {granted}, not \
@@ -75,13 +67,15 @@ impl RegistrationError {
             | Self::NotSent(_)
             | Self::OutcomeUnknown { .. } => Class::Unavailable,
             Self::Refused { refused, .. } => match refused.because {
-                RefusedBecause::Rights | RefusedBecause::Token => Class::NotAccepted,
+                RefusedBecause::Policy | RefusedBecause::Rights | RefusedBecause::Token => {
+                    Class::NotAccepted
+                }
                 RefusedBecause::RateLimit => Class::Unavailable,
                 _ => Class::Configuration,
             },
             Self::Mint(IdpAdminError::NotAccepted { .. }) => Class::NotAccepted,
             Self::AlgorithmNotOffered { .. } => Class::Configuration,
-            Self::Mint(_) | Self::StillThere { .. } | Self::Unusable { .. } => Class::Failure,
+            Self::Mint(_) | Self::Unusable { .. } => Class::Failure,
         }
     }
 
@@ -109,10 +103,6 @@ impl RegistrationError {
                 "no initial access token is set: mint one with `bff mint-iat` and set it as DCR_IAT"
             }
             Self::Refused { refused, .. } => refused.hint(),
-            Self::StillThere { .. } => {
-                "delete the client at the IdP, or set BOOTSTRAP_ADMIN_TOKEN to have its token \
-                 renewed, or choose another DCR_CLIENT_ID (or none)"
-            }
             Self::Unusable { .. } => {
                 "allow private_key_jwt for dynamically registered clients at the IdP (its policy \
                  or DCR_CLIENT_PROFILE), then mint a fresh token with `bff mint-iat` for DCR_IAT"

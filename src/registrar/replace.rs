@@ -3,12 +3,13 @@
 use super::bootstrap_error::BootstrapError;
 use super::presented::Care;
 use super::proof_error::ProofError;
-use super::registration_error::RegistrationError;
 use super::session::Session;
 use crate::app::{Backoff, chain};
 use crate::idp::ManagementClient;
 use crate::oauth::InitialAccessToken;
-use crate::registration::{AuthenticationOutcome, ManagementOutcome, Orphan, ReplaceOrder};
+use crate::registration::{
+    AuthenticationOutcome, ManagementOutcome, Orphan, Registered, Replacement, TokenFingerprint,
+};
 use crate::state::State;
 
 /// Why a client is still there, as far as is known.
@@ -20,55 +21,70 @@ struct NotDeleted {
 }
 
 impl Session<'_> {
+    /// Takes a new client in place of the stored one, which stays until the IdP accepts the new
+    /// one. Says whether there is a new one.
     pub(super) async fn replace(
         &self,
-        order: ReplaceOrder,
+        replacement: Replacement,
         token: Option<InitialAccessToken>,
         backoff: &mut Backoff,
-    ) -> Result<(), BootstrapError> {
-        if order == ReplaceOrder::DeleteFirst {
-            self.delete_current().await?;
+    ) -> Result<bool, BootstrapError> {
+        match replacement {
+            Replacement::NewClient => {
+                self.register(token, backoff).await?;
+                Ok(true)
+            }
+            Replacement::Update => {
+                self.update_in_place(token).await?;
+                Ok(false)
+            }
         }
-        self.register(token, backoff).await
     }
 
-    /// Deletes our client, because it has the identifier that the new one requests.
-    async fn delete_current(&self) -> Result<(), BootstrapError> {
+    /// Gives our client the whole configuration again, because it has the identifier that the new
+    /// one would ask for. The token counts as used, so that this is done once.
+    async fn update_in_place(
+        &self,
+        token: Option<InitialAccessToken>,
+    ) -> Result<(), BootstrapError> {
+        let used = token.as_ref().map(TokenFingerprint::of);
+        let forced = self.client.dcr().force_replace;
+        let note = |state: &mut State| {
+            state.see_force(forced);
+            if let Some(used) = &used {
+                state.spend(used);
+            }
+        };
+        self.app().ledger.record(note).await?;
+        let state = self.app().ledger.state();
+        let unmanaged = |client: &Registered| client.management.is_none();
+        if state.registration().is_some_and(unmanaged) {
+            self.client.renew().await?;
+        }
         let state = self.app().ledger.state();
         let Some(client) = state.registration() else {
             return Ok(());
         };
-        let client_id = client.client_id.as_str();
-        tracing::warn!(
-            client.id = client_id,
-            "Client `{client_id}` is deleted before its replacement is registered, because \
-             DCR_CLIENT_ID asks for its identifier: its grants and tokens end, and a refusal \
-             leaves no client"
-        );
-        let now = self.app().clock.now();
-        let orphan = client.clone().orphaned(now);
-        let mut deleted = self.delete(&orphan, true).await;
-        if matches!(deleted, Err(NotDeleted { again: false, .. })) && self.client.renew().await? {
-            let state = self.app().ledger.state();
-            let renewed = state.registration().map(|c| c.clone().orphaned(now));
-            deleted = self.delete(&renewed.unwrap_or(orphan), true).await;
+        let drift = self.client.drift(&state);
+        let made = client.management.is_some() && self.client.update(&drift).await?;
+        if !made {
+            tracing::error!(
+                client.id = %client.client_id,
+                "Client `{0}` has the identifier that DCR_CLIENT_ID asks for, and could not be \
+                 updated, so it stays as it is; hint: set BOOTSTRAP_ADMIN_TOKEN to have its \
+                 registration access token renewed, or delete it at the IdP and set another DCR_IAT",
+                client.client_id
+            );
         }
-        if let Err(NotDeleted { what, .. }) = deleted {
-            return Err(RegistrationError::StillThere {
-                client_id: client_id.to_owned(),
-                what,
-            }
-            .into());
-        }
-        let deleted = |state: &mut State| state.deleted(client_id, now);
-        Ok(self.app().ledger.update(deleted).await?)
+        Ok(())
     }
 
     /// Deletes clients that are no longer used, where that is possible. `were_accepted` says that
     /// the IdP has accepted our key for these clients.
     pub(super) async fn delete_orphans(&self, were_accepted: bool) -> Result<(), BootstrapError> {
         let state = self.app().ledger.state();
-        for orphan in state.orphans().iter().filter(|o| o.management.is_some()) {
+        let now = self.app().clock.now();
+        for orphan in state.orphans().iter().filter(|orphan| orphan.is_due(now)) {
             let result = self.delete(orphan, were_accepted).await;
             self.settle_orphan(&orphan.client_id, result).await?;
         }
@@ -88,11 +104,15 @@ impl Session<'_> {
                 let deleted = |state: &mut State| state.orphan_deleted(client_id, now);
                 ledger.update(deleted).await?;
             }
-            Err(NotDeleted { what, again: true }) => tracing::warn!(
-                client.id = client_id,
-                "Client `{client_id}` is no longer used and could not be deleted ({what}); it is \
-                 tried again at the next start"
-            ),
+            Err(NotDeleted { what, again: true }) => {
+                tracing::warn!(
+                    client.id = client_id,
+                    "Client `{client_id}` is no longer used and could not be deleted ({what}); it \
+                     is tried again at a start in an hour or later"
+                );
+                let tried = |state: &mut State| state.orphan_tried(client_id, now);
+                ledger.update(tried).await?;
+            }
             Err(NotDeleted { what, again: false }) => {
                 tracing::warn!(
                     client.id = client_id,

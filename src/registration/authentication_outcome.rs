@@ -49,6 +49,9 @@ pub struct Proof {
     /// The pause that the IdP asked for.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
+    /// The answer that was judged, if it is a rejection.
+    #[serde(skip)]
+    pub rejection: Option<TokenAnswer>,
 }
 
 impl Proof {
@@ -63,6 +66,7 @@ impl Proof {
             said: None,
             clocks_differ: false,
             retry_after: None,
+            rejection: None,
         }
     }
 }

@@ -1,11 +1,10 @@
 //! What is stored of a registration.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::fingerprint::TokenFingerprint;
-use crate::oauth::{ClientMetadata, EndpointUrl, Management, ManagementAccess};
+use crate::oauth::{ClientMetadata, EndpointUrl, InitialAccessToken, Management, ManagementAccess};
 use crate::secret::Secret;
 
 /// A client that the IdP knows, with metadata that we can work with.
@@ -26,6 +25,9 @@ pub struct Registered {
     pub granted: ClientMetadata,
     /// When the client came to be.
     pub registered_at: Timestamp,
+    /// Whether it was registered without a token: the IdP lets everybody register.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
     /// An update that was sent and whose answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<ClientMetadata>,
@@ -77,9 +79,56 @@ pub struct MintedIat {
     pub token: Secret,
     /// When it was minted.
     pub at: Timestamp,
+    /// Where it is valid; not known in a document of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_at: Option<TokenTarget>,
+    /// When it expires, where the IdP has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
-/// An answer of the registration endpoint, as received, except for a `client_secret`.
+/// Where an initial access token may be sent.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TokenTarget {
+    /// The issuer.
+    pub issuer: String,
+    /// The registration endpoint.
+    pub endpoint: String,
+}
+
+/// A client that is to take the place of the one that we are, once the IdP accepts it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Candidate {
+    /// The client.
+    pub client: Registered,
+    /// For how many seconds it was rejected; time without a conclusive answer does not count.
+    #[serde(default)]
+    pub rejected_s: u64,
+}
+
+/// The IdP does not know the client any more, as far as can be told.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Gone {
+    /// The client.
+    pub client_id: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether the IdP answers an unknown client otherwise than a wrong key: else the client is
+    /// only perhaps gone.
+    #[serde(default = "certain")]
+    pub certain: bool,
+    /// The token that was at hand when this was found out: it is no answer to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenFingerprint>,
+}
+
+fn certain() -> bool {
+    true
+}
+
+/// An answer of the registration endpoint, as received.
+///
+/// It is stored before it is interpreted, and goes with the attempt it belongs to.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct RawAnswer {
     /// The HTTP status.
@@ -112,19 +161,49 @@ pub struct Orphan {
     pub management: Option<Management>,
     /// Since when.
     pub since: Timestamp,
+    /// When its deletion was last tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_at: Option<Timestamp>,
+}
+
+impl Candidate {
+    /// For how long a candidate is rejected before it is given up.
+    pub const TRIAL: SignedDuration = SignedDuration::from_hours(1);
+
+    /// Whether it was rejected for so long that it is given up.
+    pub fn has_failed(&self) -> bool {
+        i64::try_from(self.rejected_s).is_ok_and(|s| s >= Self::TRIAL.as_secs())
+    }
+}
+
+impl Orphan {
+    /// How long after a deletion that failed it is tried again.
+    pub const PAUSE: SignedDuration = SignedDuration::from_hours(1);
+
+    /// Whether its deletion may be tried now.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let pause = self.tried_at.map(|at| now.duration_since(at).abs());
+        self.management.is_some() && pause.is_none_or(|pause| pause >= Self::PAUSE)
+    }
+}
+
+impl MintedIat {
+    /// Tells it from other tokens.
+    pub fn fingerprint(&self) -> TokenFingerprint {
+        TokenFingerprint::of(&InitialAccessToken(self.token.clone()))
+    }
+
+    /// Whether it may be sent to `target` at `now`.
+    pub fn is_valid(&self, target: &TokenTarget, now: Timestamp) -> bool {
+        self.valid_at.as_ref() == Some(target) && self.expires_at.is_none_or(|end| now < end)
+    }
 }
 
 impl RawAnswer {
-    /// Records an answer, without the `client_secret` that some servers issue to a client that does
-    /// not need it.
+    /// Records an answer as it was received. Only octets that are not UTF-8, which no JSON has
+    /// (RFC 8259 §8.1), are replaced.
     pub fn new(status: u16, body: &[u8], received_at: Timestamp) -> Self {
-        let body = match serde_json::from_slice(body) {
-            Ok(Value::Object(mut members)) if members.contains_key("client_secret") => {
-                members.shift_remove("client_secret");
-                Value::Object(members).to_string()
-            }
-            _ => String::from_utf8_lossy(body).into_owned(),
-        };
+        let body = String::from_utf8_lossy(body);
         Self {
             status,
             body: Secret::new(body),
@@ -152,6 +231,7 @@ impl Registered {
             sent,
             granted,
             registered_at,
+            open: false,
             unconfirmed: None,
             unmanageable: None,
         }
@@ -202,6 +282,7 @@ impl Registered {
             client_id: self.client_id,
             management: self.management,
             since,
+            tried_at: None,
         }
     }
 }
@@ -211,11 +292,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_issued_client_secret_is_not_taken_down() {
-        let body = br#"{"client_id":"c1","client_secret":"s3cret"}"#;
+    fn an_answer_is_recorded_as_it_came() {
+        let body = br#"{"client_id":"c1","client_id":"c2","n":1.50}"#;
 
         let answer = RawAnswer::new(201, body, Timestamp::UNIX_EPOCH);
 
-        assert_eq!(answer.body.expose(), r#"{"client_id":"c1"}"#);
+        assert_eq!(answer.body.expose().as_bytes(), body);
     }
 }

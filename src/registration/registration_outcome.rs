@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Attempt, RawAnswer, Registered};
+use super::refused::{Refused, is_proxy};
 use crate::oauth::{
     ClientInformation, ClientMetadata, EndpointUrl, Management, OAuthError, shown_url,
 };
@@ -44,46 +45,6 @@ pub struct Difference {
     pub granted: String,
 }
 
-/// A refusal, in the IdP's words and ours.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Refused {
-    /// The HTTP status.
-    pub status: u16,
-    /// The IdP's error, where the body or the challenge held one.
-    pub error: Option<OAuthError>,
-    /// Where a redirect leads.
-    pub location: Option<String>,
-    /// How long the IdP asks to wait, in seconds (RFC 9110 §10.2.3).
-    pub retry_after_s: Option<u64>,
-    /// What it comes down to.
-    pub because: RefusedBecause,
-}
-
-/// The reason of a refusal: what an operator has to change.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RefusedBecause {
-    /// The client we wish for exists already.
-    ClientExists,
-    /// The address is not a registration endpoint.
-    Endpoint,
-    /// The IdP could not fetch the set at `jwks_uri`, or does not accept it.
-    JwksUri,
-    /// Some member of the metadata.
-    Metadata,
-    /// Too many requests.
-    RateLimit,
-    /// A redirect URI.
-    RedirectUri,
-    /// The initial access token is valid, and does not permit a registration.
-    Rights,
-    /// A scope.
-    Scope,
-    /// The software statement.
-    SoftwareStatement,
-    /// The initial access token.
-    Token,
-}
-
 /// The members that are compared, each as a set where it is a list or a scope.
 const COMPARED: [&str; 7] = [
     "client_id",
@@ -100,27 +61,30 @@ impl RegistrationOutcome {
     pub fn of(attempt: &Attempt, answer: &RawAnswer) -> Self {
         let body = answer.body.expose().as_bytes();
         match answer.status {
-            // The RFC says 201; some servers answer 200 with the same body.
-            200 | 201 => match ClientInformation::parse(body) {
+            // The RFC says 201; some servers answer with another success and the same body.
+            200..=299 => match ClientInformation::parse(body) {
                 Ok(information) => Self::granted(attempt, information, answer.received_at),
                 Err(error) => Self::Unknown(format!("HTTP {}, but {error}", answer.status)),
             },
-            status @ 300..=499 if status != 408 => {
-                let challenge = answer.challenge.as_deref();
-                let error =
-                    OAuthError::parse(body).or_else(|| OAuthError::of_challenge(challenge?));
-                let because = because(status, error.as_ref());
-                Self::Refused(Refused {
-                    status,
-                    error,
-                    location: answer.location.as_deref().map(shown_url),
-                    retry_after_s: answer.retry_after_s,
-                    because,
-                })
+            // 303 is how a server says that the request was carried out (RFC 9110 §15.4.4), and
+            // after other redirects nobody knows, unless a proxy only names the same address.
+            307 | 308 | 400..=407 | 409..=499 => {
+                Self::Refused(Refused::of(&attempt.endpoint, answer))
+            }
+            300..=399
+                if answer
+                    .location
+                    .as_deref()
+                    .is_some_and(|location| is_proxy(&attempt.endpoint, location)) =>
+            {
+                Self::Refused(Refused::of(&attempt.endpoint, answer))
             }
             status => Self::Unknown(match OAuthError::parse(body) {
                 Some(error) => format!("HTTP {status}: {error}"),
-                None => format!("HTTP {status}"),
+                None => match &answer.location {
+                    Some(location) => format!("HTTP {status} (Location: {})", shown_url(location)),
+                    None => format!("HTTP {status}"),
+                },
             }),
         }
     }
@@ -139,11 +103,19 @@ impl RegistrationOutcome {
             }
         };
         let method = information.metadata.get("token_endpoint_auth_method");
+        if method.is_none() && information.has_secret {
+            differences.push(Difference {
+                member: "token_endpoint_auth_method".to_owned(),
+                asked: "private_key_jwt".to_owned(),
+                granted: "not said, and a client_secret was issued".to_owned(),
+            });
+        }
         let method_fits = method.is_none()
             || information.metadata.text("token_endpoint_auth_method") == Some("private_key_jwt");
         let method = method.map(ToString::to_string).unwrap_or_default();
         let registered = Registered {
             management,
+            open: attempt.token.is_none(),
             ..Registered::new(
                 &attempt.issuer,
                 information.client_id,
@@ -236,95 +208,6 @@ fn shown(metadata: &ClientMetadata, member: &str) -> String {
     metadata.set(member).unwrap_or_default().join(" ")
 }
 
-fn because(status: u16, error: Option<&OAuthError>) -> RefusedBecause {
-    let code = error.map_or("", |error| error.error.as_str());
-    let description = error
-        .and_then(|error| error.error_description.as_deref())
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    match (status, code) {
-        (300..=399 | 404 | 405 | 410 | 501, "") => RefusedBecause::Endpoint,
-        (429, _) => RefusedBecause::RateLimit,
-        (_, "insufficient_scope") => RefusedBecause::Rights,
-        (401, _) | (_, "invalid_token" | "access_denied") => RefusedBecause::Token,
-        (_, "invalid_redirect_uri") => RefusedBecause::RedirectUri,
-        (_, "invalid_scope") => RefusedBecause::Scope,
-        (_, "invalid_software_statement" | "unapproved_software_statement") => {
-            RefusedBecause::SoftwareStatement
-        }
-        // The registered codes say no more than "metadata"; the description only chooses
-        // which hint is shown, never what is done.
-        _ if description.contains("jwks") => RefusedBecause::JwksUri,
-        _ if description.contains("redirect_uri") => RefusedBecause::RedirectUri,
-        _ if description.contains("scope") => RefusedBecause::Scope,
-        (409, _) => RefusedBecause::ClientExists,
-        (403, _) => RefusedBecause::Token,
-        (300..=399 | 404 | 405 | 410, _) => RefusedBecause::Endpoint,
-        _ => RefusedBecause::Metadata,
-    }
-}
-
-impl Refused {
-    /// What an operator can do now.
-    pub fn hint(&self) -> &'static str {
-        match self.because {
-            RefusedBecause::ClientExists => {
-                "delete the client of that name at the IdP, or choose another DCR_CLIENT_ID (or \
-                 none)"
-            }
-            RefusedBecause::Endpoint => {
-                "this URL is not a registration endpoint: check IDP_BASE_URL, or set \
-                 DCR_REGISTRATION_ENDPOINT to the IdP's registration_endpoint"
-            }
-            RefusedBecause::JwksUri => {
-                "the IdP has to reach the JWK Set at BFF_BASE_URL (or DCR_JWKS_URI) and to accept \
-                 it; try that address from the IdP's host, or set DCR_JWKS=value"
-            }
-            RefusedBecause::Metadata => {
-                "change what the IdP does not allow: DCR_GRANT_TYPES, DCR_CLIENT_PROFILE, \
-                 BFF_SIGNING_ALG, or a member in DCR_EXTRA_METADATA"
-            }
-            RefusedBecause::RateLimit => {
-                "wait for the time that the IdP names, or a few minutes, then run `bff register`"
-            }
-            RefusedBecause::RedirectUri => {
-                "set DCR_REDIRECT_URIS to URIs that the IdP allows; if they cannot be changed for a \
-                 registered client, set DCR_FORCE_REPLACE=true"
-            }
-            RefusedBecause::Rights => {
-                "the initial access token may not register clients: set DCR_IAT to one that may \
-                 (`bff mint-iat`)"
-            }
-            RefusedBecause::Scope => {
-                "set DCR_SCOPE to scopes that the IdP allows, or add them to its policy.allowed_scopes"
-            }
-            RefusedBecause::SoftwareStatement => {
-                "set DCR_SOFTWARE_STATEMENT to one from an issuer that the IdP trusts"
-            }
-            RefusedBecause::Token => {
-                "the token is missing, wrong, expired or used up: mint a fresh one with \
-                 `bff mint-iat` and set it as DCR_IAT"
-            }
-        }
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HTTP {}", self.status)?;
-        if let Some(location) = &self.location {
-            write!(f, " (Location: {location})")?;
-        }
-        if let Some(retry_after_s) = self.retry_after_s {
-            write!(f, " (try again in {retry_after_s} s)")?;
-        }
-        match &self.error {
-            Some(error) => write!(f, ": {error}"),
-            None => Ok(()),
-        }
-    }
-}
-
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -339,6 +222,7 @@ impl fmt::Display for Difference {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::refused::RefusedBecause;
     use super::*;
 
     #[test]
@@ -454,6 +338,12 @@ mod tests {
             (201, "{}"),
             (502, "<html>"),
             (204, ""),
+            (202, ""),
+            (301, ""),
+            (303, ""),
+            (408, ""),
+            (201, r#"{"client_id":"c1","client_id":"c2"}"#),
+            (201, r#"{"client_id":"c\u001b[2J"}"#),
         ] {
             let answer = RawAnswer::new(status, body.as_bytes(), Timestamp::UNIX_EPOCH);
             let outcome = RegistrationOutcome::of(&attempt(), &answer);
@@ -468,8 +358,9 @@ mod tests {
     fn every_refusal_leads_to_the_setting_that_mends_it() {
         let table = [
             (401, "", "bff mint-iat"),
-            (400, r#"{"error":"access_denied"}"#, "DCR_IAT"),
-            (403, "", "DCR_IAT"),
+            (400, r#"{"error":"access_denied"}"#, "a policy"),
+            (400, r#"{"error":"invalid_token"}"#, "DCR_IAT"),
+            (403, "", "have it changed"),
             (
                 400,
                 r#"{"error":"invalid_redirect_uri"}"#,
@@ -535,14 +426,18 @@ mod tests {
             }
         };
 
-        let redirect = refused(307, Some("https://idp.example/\u{1b}register/"), None);
+        let redirect = refused(307, Some("https://idp.example/\u{1b}login/"), None);
         assert_eq!(
             redirect.to_string(),
-            "HTTP 307 (Location: https://idp.example/ register/)"
+            "HTTP 307 (Location: https://idp.example/ login/)"
         );
         let challenge = r#"Bearer error="insufficient_scope", error_description="no""#;
         let rights = refused(401, None, Some(challenge));
         assert_eq!(rights.because, RefusedBecause::Rights);
+        for status in [301, 302, 307, 308] {
+            let proxy = refused(status, Some("https://idp.example/register/"), None);
+            assert_eq!(proxy.because, RefusedBecause::Proxy, "{status}");
+        }
         assert_eq!(rights.to_string(), "HTTP 401: insufficient_scope (no)");
     }
 

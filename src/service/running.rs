@@ -11,7 +11,7 @@ use crate::app::{App, Backoff, Bootstrap, Panicked};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
-use crate::registrar::{BootstrapError, Registrar};
+use crate::registrar::{BootstrapError, Occasion, Registrar};
 use crate::rotator::Rotator;
 
 /// A service that serves.
@@ -74,6 +74,10 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServiceError
         let task = Arc::clone(registrar);
         app.supervision
             .spawn("proof", move || Arc::clone(&task).keep_proven());
+        let task = Arc::clone(registrar);
+        app.supervision.spawn("replacement", move || {
+            Arc::clone(&task).keep_trying_candidate()
+        });
     }
     let state = app.ledger.state();
     let kid = state.ring().map(|ring| ring.current().jwk.kid.as_str());
@@ -94,20 +98,35 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServiceError
 impl Running {
     /// Registers and proves the key; returns when that is done, or has failed finally.
     ///
-    /// With `ALLOW_BOOTSTRAP_FAILURE` transient failures are retried without limit. The work goes
-    /// on to a safe point even if this future is dropped.
+    /// With `ALLOW_BOOTSTRAP_FAILURE` transient failures are retried without limit. Where a client
+    /// is registered, no failure of the IdP is an error. The work goes on to a safe point even if
+    /// this future is dropped.
     ///
     /// # Errors
     ///
     /// The failure; it is in the log already if the service goes on.
     pub async fn bootstrap(&self) -> Result<(), ServiceError> {
+        self.work(Occasion::Start).await
+    }
+
+    /// Like [`Running::bootstrap`], as an operator has ordered it: what was refused is tried again,
+    /// and every failure is an error.
+    ///
+    /// # Errors
+    ///
+    /// The failure.
+    pub async fn order(&self) -> Result<(), ServiceError> {
+        self.work(Occasion::Order).await
+    }
+
+    async fn work(&self, occasion: Occasion) -> Result<(), ServiceError> {
         let Some(registrar) = self.registrar.clone() else {
             tracing::info!("Registration is off (DCR_ENABLED): only the keys are served");
             return Ok(());
         };
         loop {
             let (app, registrar) = (Arc::clone(&self.app), Arc::clone(&registrar));
-            let work = async move { keep_trying(&app, &registrar).await };
+            let work = async move { keep_trying(&app, &registrar, occasion).await };
             if let Ok(ended) = self.app.shutdown.see_through(work).await {
                 return ended;
             }
@@ -137,12 +156,16 @@ impl Running {
     }
 }
 
-async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), ServiceError> {
+async fn keep_trying(
+    app: &App,
+    registrar: &Registrar,
+    occasion: Occasion,
+) -> Result<(), ServiceError> {
     let dcr = &app.config.dcr;
     let mut pause = Backoff::endless(&app.shutdown);
     loop {
         let backoff = Backoff::until(dcr.bootstrap_timeout, &app.shutdown);
-        let error = match registrar.bootstrap(backoff).await {
+        let error = match registrar.bootstrap(occasion, backoff).await {
             Ok(()) => {
                 tracing::info!("Ready");
                 return Ok(());
@@ -150,12 +173,22 @@ async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), ServiceErro
             Err(error) => error,
         };
         let (again, at_least) = (error.is_transient(), error.retry_after());
+        let spared = occasion == Occasion::Start && error.spares_the_registration();
         let error = ServiceError::from(error);
-        if !dcr.allow_failure {
+        // What is registered goes on serving and signing, and is proven again by itself.
+        let registered = spared && app.has_registration();
+        if !dcr.allow_failure && !registered {
             return Err(error);
         }
         let _ = error.log();
         if !again {
+            if registered {
+                tracing::warn!(
+                    "Continuing with the stored registration; what failed is not tried again \
+                     until a restart or `bff register`"
+                );
+                return Ok(());
+            }
             tracing::warn!(
                 "Continuing without a registration (ALLOW_BOOTSTRAP_FAILURE); it is not retried \
                  until a restart or `bff register`"

@@ -6,6 +6,9 @@ pub enum ClientRefusal {
     /// No registration is waiting for its outcome.
     #[error("no registration is waiting for its outcome")]
     NoAttempt,
+    /// No client is to take the place of another.
+    #[error("no client is to take the place of another")]
+    NoCandidate,
     /// There is no client.
     #[error("no client is registered")]
     NoClient,

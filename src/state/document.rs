@@ -12,7 +12,8 @@ use super::projections::Projections;
 use crate::jose::{Algorithm, Kid};
 use crate::keyring::KeyRing;
 use crate::registration::{
-    Attempt, AuthenticationOutcome, MintedIat, Orphan, Registered, Stored, TokenFingerprint,
+    Attempt, AuthenticationOutcome, Candidate, Gone, MintedIat, Orphan, RefusedRegistration,
+    Registered, Stored, TokenFingerprint,
 };
 
 /// All that must survive a restart, except the private keys.
@@ -30,7 +31,7 @@ pub struct State {
     pub(super) registration: Option<Registered>,
     /// A client that is to take the place of `registration` once it is proven.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) candidate: Option<Registered>,
+    pub(super) candidate: Option<Candidate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) attempt: Option<Attempt>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,8 +40,14 @@ pub struct State {
     pub(super) spent: Vec<TokenFingerprint>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) minted: Option<MintedIat>,
+    /// When a token was last minted, whatever has become of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) minted_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) refusals: Vec<RefusedRegistration>,
+    /// The value of `DCR_FORCE_REPLACE` that was seen last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) force_seen: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) gone: Option<Gone>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -80,27 +87,6 @@ pub struct RatMarker {
     pub client_id: String,
     /// When it was sent.
     pub at: Timestamp,
-}
-
-/// A registration that the IdP refused conclusively: no client was made.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct RefusedRegistration {
-    /// The initial access token that was sent, if one was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<TokenFingerprint>,
-    /// The HTTP status.
-    pub status: u16,
-    /// When it was refused.
-    pub at: Timestamp,
-}
-
-/// The IdP knows neither the client nor its token any more, as far as can be told.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Gone {
-    /// The client.
-    pub client_id: String,
-    /// Since when.
-    pub since: Timestamp,
 }
 
 /// An order that was accepted under an `Idempotency-Key`, with its answer.
@@ -149,6 +135,11 @@ impl State {
     /// The client we are.
     pub fn registration(&self) -> Option<&Registered> {
         self.registration.as_ref()
+    }
+
+    /// A client that is to take the place of the one that we are.
+    pub fn candidate(&self) -> Option<&Candidate> {
+        self.candidate.as_ref()
     }
 
     /// A registration whose outcome is not settled.
@@ -214,9 +205,15 @@ impl State {
     pub fn stored(&self) -> Stored<'_> {
         Stored {
             registered: self.registration.as_ref(),
+            has_candidate: self.candidate.is_some(),
             attempt: self.attempt.as_ref(),
             spent: &self.spent,
-            gone: self.gone.is_some(),
+            refusals: &self.refusals,
+            gone: self.gone.as_ref(),
+            minted: self.minted.as_ref(),
+            minted_at: self.minted_at,
+            force_seen: self.force_seen,
+            restored: false,
         }
     }
 }

@@ -33,10 +33,18 @@ impl State {
         known.learn_controls(presentation, answers.clone(), judged, now);
     }
 
-    /// Forgets the verdicts on keys that are in the JWK Set no more.
+    /// Forgets the verdicts on keys that are not in the JWK Set any more, and on clients that are
+    /// not ours.
     pub(super) fn forget_verdicts(&mut self) {
+        let candidate = self.candidate.as_ref().map(|candidate| &candidate.client);
+        let clients = self.registration.iter().chain(candidate);
         if let (Some(known), Some(ring)) = (&mut self.idp, &self.ring) {
-            known.forget_keys(|kid| ring.keys().any(|(key, _)| key.jwk.kid == *kid));
+            known.forget_verdicts(|verdict| {
+                ring.keys().any(|(key, _)| key.jwk.kid == verdict.kid)
+                    && clients
+                        .clone()
+                        .any(|client| client.client_id == verdict.client_id)
+            });
         }
     }
 

@@ -52,6 +52,8 @@ pub enum Event {
     Refused,
     /// A client was registered.
     Registered,
+    /// Another client took the place of the one before.
+    Replaced,
     /// The registration was changed (RFC 7592 §2.2).
     Updated,
     /// A registration was sent, and its outcome is unknown.

@@ -192,7 +192,7 @@ impl KnownIdp {
         });
         if !stored {
             self.verdicts
-                .retain(|verdict| verdict.client_id == client_id && verdict.kid != proof.kid);
+                .retain(|verdict| verdict.client_id != client_id || verdict.kid != proof.kid);
             self.verdicts.push(Verdict {
                 client_id: client_id.to_owned(),
                 kid: proof.kid.clone(),
@@ -202,10 +202,10 @@ impl KnownIdp {
         }
     }
 
-    /// Forgets the verdicts on keys that `is_ours` does not know any more.
-    pub(super) fn forget_keys(&mut self, is_ours: impl Fn(&Kid) -> bool) {
+    /// Forgets the verdicts on what `is_ours` does not know any more.
+    pub(super) fn forget_verdicts(&mut self, is_ours: impl Fn(&Verdict) -> bool) {
         self.convert();
-        self.verdicts.retain(|verdict| is_ours(&verdict.kid));
+        self.verdicts.retain(is_ours);
     }
 
     /// Gives what a document of before has the present form.

@@ -1,12 +1,16 @@
 //! Changes of which client we are.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::client_refusal::ClientRefusal;
-use super::document::{Gone, State};
+use super::document::State;
 use super::journal::Event;
-use crate::registration::{Attempt, MintedIat, Orphan, RawAnswer, Registered, TokenFingerprint};
-use crate::secret::Secret;
+use crate::registration::{
+    Attempt, Candidate, Gone, MintedIat, Orphan, RawAnswer, RefusalKind, Refused,
+    RefusedRegistration, Registered, TokenFingerprint,
+};
 
 /// How a client came to be ours.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,18 +21,37 @@ pub enum Adoption {
     Registered,
 }
 
+/// What has become of a client that is ours.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Adopted {
+    /// It is the client that we are.
+    Ours,
+    /// It takes the place of the client that we are once it is proven.
+    Candidate {
+        /// The client that we are.
+        present: String,
+    },
+}
+
+/// How many refusals are remembered.
+const REFUSALS: usize = 16;
+
 #[expect(
     clippy::missing_errors_doc,
     reason = "each is refused with a `ClientRefusal` that says why, and changes nothing then"
 )]
 impl State {
-    /// Stores the intention to register. An earlier attempt, given up for a new token, goes into
-    /// the journal: its client may exist.
-    pub fn intend(&mut self, attempt: Attempt, now: Timestamp) {
+    /// Stores the intention to register, with the value of `DCR_FORCE_REPLACE` it was decided by.
+    /// An earlier attempt, given up for a new token, goes into the journal: its client may exist.
+    pub fn intend(&mut self, attempt: Attempt, force_replace: bool, now: Timestamp) {
+        self.force_seen = Some(force_replace);
+        if let Some(token) = &attempt.token {
+            self.spend(token);
+        }
         if let Some(abandoned) = self.attempt.replace(attempt) {
             let wished = abandoned.asked.text("client_id");
             let detail = format!(
-                "the registration of {} at {} was abandoned for a new token; its client may exist",
+                "the registration of {} at {} was abandoned for a new one; its client may exist",
                 abandoned.started_at, abandoned.issuer
             );
             self.journal
@@ -45,27 +68,25 @@ impl State {
 
     /// Notes that the attempt never left this host.
     pub fn not_sent(&mut self) -> Result<(), ClientRefusal> {
-        self.attempt
-            .take()
-            .map(drop)
-            .ok_or(ClientRefusal::NoAttempt)
+        let attempt = self.attempt.take().ok_or(ClientRefusal::NoAttempt)?;
+        self.give_back(attempt.token.as_ref());
+        Ok(())
     }
 
-    /// Makes `client` our client. Returns the client that it replaces, which is left to be deleted.
+    /// Makes `client` ours: the one that we are, or, where there is one, the candidate for its
+    /// place. A client that was found has been proven, and needs no trial.
     pub fn adopt(
         &mut self,
         client: Registered,
-        token: Option<TokenFingerprint>,
+        token: Option<&TokenFingerprint>,
         how: Adoption,
         now: Timestamp,
-    ) -> Option<String> {
+    ) -> Adopted {
         self.attempt = None;
         self.minted = None;
-        self.gone = None;
-        if let Some(token) = token
-            && !self.spent.contains(&token)
-        {
-            self.spent.push(token);
+        self.refusals.clear();
+        if let Some(token) = token {
+            self.spend(token);
         }
         let (event, text) = match how {
             Adoption::Found => (Event::ClientFound, "found by its identifier and our key"),
@@ -74,13 +95,75 @@ impl State {
         let detail = format!("{text} at {}", client.issuer);
         self.journal
             .add(now, event, Some(&client.client_id), detail);
+        match (&self.registration, how) {
+            (Some(ours), Adoption::Registered) if !is_same(ours, &client) => {
+                let present = ours.client_id.clone();
+                let rejected_s = 0;
+                if let Some(former) = self.candidate.take() {
+                    self.leave(former.client.orphaned(now));
+                }
+                self.orphans.retain(|orphan| !is_of(orphan, &client));
+                self.candidate = Some(Candidate { client, rejected_s });
+                Adopted::Candidate { present }
+            }
+            _ => {
+                self.take_place(client, now);
+                Adopted::Ours
+            }
+        }
+    }
+
+    /// Makes the candidate the client that we are. Returns the one before, which is left to be
+    /// deleted.
+    pub fn replace_by_candidate(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<Option<String>, ClientRefusal> {
+        let candidate = self.candidate.take().ok_or(ClientRefusal::NoCandidate)?;
+        let detail = "the IdP accepts its key: it is the client from now on".to_owned();
+        let client_id = candidate.client.client_id.clone();
+        self.journal
+            .add(now, Event::Replaced, Some(&client_id), detail);
+        Ok(self.take_place(candidate.client, now))
+    }
+
+    /// Notes for how much longer the candidate was rejected. After [`Candidate::TRIAL`] of
+    /// rejections it is given up, and left to be deleted: says whether it was.
+    pub fn candidate_rejected(
+        &mut self,
+        rejected_for: Duration,
+        now: Timestamp,
+    ) -> Result<bool, ClientRefusal> {
+        let candidate = self.candidate.as_mut().ok_or(ClientRefusal::NoCandidate)?;
+        candidate.rejected_s = candidate.rejected_s.saturating_add(rejected_for.as_secs());
+        if !candidate.has_failed() {
+            return Ok(false);
+        }
+        if let Some(candidate) = self.candidate.take() {
+            let detail = "its key was never accepted: the client before it stays".to_owned();
+            let client_id = Some(candidate.client.client_id.as_str());
+            self.journal.add(now, Event::Orphaned, client_id, detail);
+            self.leave(candidate.client.orphaned(now));
+        }
+        Ok(true)
+    }
+
+    fn take_place(&mut self, mut client: Registered, now: Timestamp) -> Option<String> {
+        self.gone = None;
         let replaced = self.registration.take();
-        let replaced = replaced.filter(|replaced| replaced.client_id != client.client_id);
+        let (same, other): (Option<Registered>, Option<Registered>) = match replaced {
+            Some(replaced) if is_same(&replaced, &client) => (Some(replaced), None),
+            replaced => (None, replaced),
+        };
+        // An answer about the same client need not repeat how it is managed.
+        if let (None, Some(same)) = (&client.management, same) {
+            client.management = same.management;
+        }
         self.registration = Some(client);
         self.project(now);
-        let replaced = replaced.map(|replaced| {
-            let client_id = replaced.client_id.clone();
-            self.leave(replaced.orphaned(now));
+        let replaced = other.map(|other| {
+            let client_id = other.client_id.clone();
+            self.leave(other.orphaned(now));
             client_id
         });
         if let Some(ours) = &self.registration {
@@ -89,13 +172,11 @@ impl State {
         replaced
     }
 
-    /// Lists a client that is left to be deleted: once, and never the one that we are.
+    /// Lists a client that is left to be deleted: once, and never one that is ours.
     fn leave(&mut self, orphan: Orphan) {
-        if self
-            .registration
-            .as_ref()
-            .is_some_and(|ours| is_of(&orphan, ours))
-        {
+        let candidate = self.candidate.as_ref().map(|candidate| &candidate.client);
+        let mut ours = self.registration.iter().chain(candidate);
+        if ours.any(|ours| is_of(&orphan, ours)) {
             return;
         }
         let same =
@@ -104,38 +185,72 @@ impl State {
         self.orphans.push(orphan);
     }
 
-    /// Notes that the attempt was refused: it made no client. `with_token` says whether the reason
-    /// was the token, in which case a minted token is dropped.
-    pub fn refused(
-        &mut self,
-        refusal: &str,
-        with_token: bool,
-        now: Timestamp,
-    ) -> Result<(), ClientRefusal> {
+    /// Notes that the attempt was refused: it made no client, and is remembered, so that it is not
+    /// simply repeated. Only a token that was itself refused counts as spent.
+    pub fn refused(&mut self, refused: &Refused, now: Timestamp) -> Result<(), ClientRefusal> {
         let attempt = self.attempt.take().ok_or(ClientRefusal::NoAttempt)?;
-        if with_token {
-            self.minted = None;
-        }
-        let detail = format!("{} refused: {refusal}", attempt.issuer);
+        let (kind, said) = (refused.kind(), refused.to_string());
+        let detail = format!("{} refused: {said}", attempt.issuer);
         self.journal.add(now, Event::Refused, None, detail);
+        let token = attempt.token.clone();
+        self.remember(attempt, kind, said, refused.pause_s(), now);
+        match kind {
+            RefusalKind::Token | RefusalKind::Unusable => self.minted = None,
+            RefusalKind::Request => self.give_back(token.as_ref()),
+        }
+        // What an order without a token has not brought about is still to be done.
+        if token.is_none() && self.force_seen == Some(true) && self.registration.is_some() {
+            self.force_seen = Some(false);
+        }
         Ok(())
     }
 
     /// Notes that the attempt made a client which cannot authenticate with a key; it is left to
-    /// be deleted.
+    /// be deleted, unless it is the one that we are.
     pub fn unusable(
         &mut self,
         client: Registered,
         granted: &str,
         now: Timestamp,
     ) -> Result<(), ClientRefusal> {
-        self.attempt.take().ok_or(ClientRefusal::NoAttempt)?;
-        self.minted = None;
+        let attempt = self.attempt.take().ok_or(ClientRefusal::NoAttempt)?;
         let detail = format!("registered with {granted}, which cannot use our key");
         let client_id = Some(client.client_id.as_str());
         self.journal.add(now, Event::Orphaned, client_id, detail);
+        let said = format!("token_endpoint_auth_method {granted}");
+        self.remember(attempt, RefusalKind::Unusable, said, 0, now);
+        self.minted = None;
         self.leave(client.orphaned(now));
         Ok(())
+    }
+
+    fn remember(
+        &mut self,
+        attempt: Attempt,
+        kind: RefusalKind,
+        said: String,
+        pause_s: u64,
+        now: Timestamp,
+    ) {
+        let minted = self.minted.as_ref().map(MintedIat::fingerprint);
+        let refusal = RefusedRegistration {
+            issuer: attempt.issuer,
+            minted: minted.is_some() && minted == attempt.token,
+            token: attempt.token,
+            asked: attempt.asked,
+            kind,
+            said,
+            at: now,
+            pause_s,
+        };
+        let same = |other: &RefusedRegistration| {
+            other.issuer == refusal.issuer
+                && (other.token == refusal.token || other.minted && refusal.minted)
+        };
+        self.refusals.retain(|other| !same(other));
+        self.refusals.push(refusal);
+        let extra = self.refusals.len().saturating_sub(REFUSALS);
+        self.refusals.drain(..extra);
     }
 
     /// Notes that the outcome of the attempt is unknown. A minted token went with it, and may be
@@ -150,22 +265,63 @@ impl State {
     }
 
     /// Keeps an initial access token that was minted, until it is spent.
-    pub fn mint(&mut self, token: Secret, now: Timestamp) {
-        self.minted = Some(MintedIat { token, at: now });
+    pub fn mint(&mut self, minted: MintedIat, now: Timestamp) {
+        self.minted = Some(minted);
+        self.minted_at = Some(now);
         let detail = "minted with BOOTSTRAP_ADMIN_TOKEN".to_owned();
         self.journal.add(now, Event::TokenMinted, None, detail);
     }
 
-    /// Notes that the IdP accepts neither the key nor the token of the client.
-    pub fn lose(&mut self, client_id: &str, now: Timestamp) -> Result<(), ClientRefusal> {
+    /// Notes the value of `DCR_FORCE_REPLACE`.
+    pub fn see_force(&mut self, force_replace: bool) {
+        self.force_seen = Some(force_replace);
+    }
+
+    /// Notes that a token was used for an order, whether or not it was sent.
+    pub fn spend(&mut self, token: &TokenFingerprint) {
+        if !self.spent.contains(token) {
+            self.spent.push(token.clone());
+        }
+    }
+
+    fn give_back(&mut self, token: Option<&TokenFingerprint>) {
+        if let Some(token) = token {
+            self.spent.retain(|spent| spent != token);
+        }
+    }
+
+    /// Notes that the IdP does not know the client any more, as far as can be told, and which
+    /// token was at hand then.
+    pub fn lose(
+        &mut self,
+        client_id: &str,
+        certain: bool,
+        token: Option<TokenFingerprint>,
+        now: Timestamp,
+    ) -> Result<(), ClientRefusal> {
         self.client(client_id)?;
-        self.gone = Some(Gone {
-            client_id: client_id.to_owned(),
-            since: now,
+        let before = self.gone.take();
+        let known = before
+            .as_ref()
+            .is_some_and(|before| before.certain == certain);
+        self.gone = Some(match before {
+            Some(before) => Gone { certain, ..before },
+            None => Gone {
+                client_id: client_id.to_owned(),
+                since: now,
+                certain,
+                token,
+            },
         });
-        let detail = "neither its key nor its token is accepted".to_owned();
-        self.journal
-            .add(now, Event::ClientGone, Some(client_id), detail);
+        if !known {
+            let detail = if certain {
+                "neither its key nor its token is accepted"
+            } else {
+                "neither its key nor its token is accepted; the IdP answers a wrong key alike"
+            };
+            self.journal
+                .add(now, Event::ClientGone, Some(client_id), detail.to_owned());
+        }
         Ok(())
     }
 
@@ -173,18 +329,6 @@ impl State {
     pub fn found_again(&mut self, client_id: &str) -> Result<(), ClientRefusal> {
         self.client(client_id)?;
         self.gone = None;
-        Ok(())
-    }
-
-    /// Notes that the client was deleted, to be registered anew.
-    pub fn deleted(&mut self, client_id: &str, now: Timestamp) -> Result<(), ClientRefusal> {
-        self.client(client_id)?;
-        self.registration = None;
-        self.gone = None;
-        let detail = "deleted, to be registered again".to_owned();
-        self.journal
-            .add(now, Event::Deleted, Some(client_id), detail);
-        self.project(now);
         Ok(())
     }
 
@@ -201,6 +345,12 @@ impl State {
         Ok(())
     }
 
+    /// Notes that a client that is no longer used could not be deleted; it is tried again later.
+    pub fn orphan_tried(&mut self, client_id: &str, now: Timestamp) -> Result<(), ClientRefusal> {
+        self.orphan(client_id)?.tried_at = Some(now);
+        Ok(())
+    }
+
     /// Notes that a client that is no longer used cannot be deleted from here. It stays on the
     /// list, and is not asked for again.
     pub fn orphan_stays(
@@ -209,15 +359,18 @@ impl State {
         what: &str,
         now: Timestamp,
     ) -> Result<(), ClientRefusal> {
-        let mut orphans = self.orphans.iter_mut();
-        let orphan = orphans
-            .find(|orphan| orphan.client_id == client_id)
-            .ok_or_else(|| ClientRefusal::NoOrphan(client_id.to_owned()))?;
-        orphan.management = None;
+        self.orphan(client_id)?.management = None;
         let detail = format!("could not be deleted: {what}");
         self.journal
             .add(now, Event::Orphaned, Some(client_id), detail);
         Ok(())
+    }
+
+    fn orphan(&mut self, client_id: &str) -> Result<&mut Orphan, ClientRefusal> {
+        let mut orphans = self.orphans.iter_mut();
+        orphans
+            .find(|orphan| orphan.client_id == client_id)
+            .ok_or_else(|| ClientRefusal::NoOrphan(client_id.to_owned()))
     }
 
     pub(super) fn client(&mut self, client_id: &str) -> Result<&mut Registered, ClientRefusal> {
@@ -230,6 +383,10 @@ impl State {
             found: client.client_id.clone(),
         })
     }
+}
+
+fn is_same(one: &Registered, other: &Registered) -> bool {
+    one.issuer == other.issuer && one.client_id == other.client_id
 }
 
 fn is_of(orphan: &Orphan, client: &Registered) -> bool {

@@ -13,7 +13,7 @@ use bff::clock::Clock;
 use bff::config::{Config, Env, Overrides};
 use bff::disk::Disk;
 use bff::local_files::{Directories, Outlets};
-use bff::registrar::Registrar;
+use bff::registrar::{Occasion, Registrar};
 use bff::registration::{Registered, TokenFingerprint};
 use bff::state::{Event, State};
 use bff::store::{FileStore, Store};
@@ -55,6 +55,8 @@ pub(crate) struct World<'a> {
     /// The initial access tokens that the operator was given.
     tokens: Vec<String>,
     key: Option<String>,
+    /// What the next start is for.
+    occasion: Occasion,
     /// What paid for the client that was there before.
     first: Vec<TokenFingerprint>,
 }
@@ -128,6 +130,7 @@ impl<'a> World<'a> {
             tokens: Vec::new(),
             key: None,
             first: Vec::new(),
+            occasion: Occasion::Start,
         };
         world.set(scenario.always);
         if scenario.registered {
@@ -210,6 +213,7 @@ impl<'a> World<'a> {
             self.broken.lagging,
             Arc::clone(&self.bench.wires),
             Arc::clone(&app),
+            std::mem::replace(&mut self.occasion, Occasion::Start),
         ));
         self.bench.wires.connect(Some(Arc::clone(&steps)));
         let joined = tokio::select! {
@@ -338,7 +342,9 @@ impl<'a> World<'a> {
             .map(|(client_id, _)| client_id)
             .filter(|client_id| {
                 let ours = state.registration();
-                ours.is_none_or(|ours| ours.client_id != *client_id)
+                let candidate = state.candidate().map(|candidate| &candidate.client);
+                let mut ours = ours.into_iter().chain(candidate);
+                ours.all(|ours| ours.client_id != *client_id)
                     && !state.orphans().iter().any(|o| o.client_id == *client_id)
             })
             .collect()
@@ -354,6 +360,7 @@ impl<'a> World<'a> {
         let redirect_uris = self.redirect_uris(&registered.client_id);
         replaced
             && state.attempt().is_none()
+            && state.candidate().is_none()
             && self.strangers(&state).is_empty()
             && redirect_uris.as_deref() == Some(&[self.settings["DCR_REDIRECT_URIS"].clone()])
     }
@@ -389,6 +396,10 @@ impl<'a> World<'a> {
         }
         if hint.contains("bff mint-iat") {
             self.mint();
+            followed = true;
+        }
+        if hint.contains("bff register") {
+            self.occasion = Occasion::Order;
             followed = true;
         }
         if !followed {
@@ -460,6 +471,7 @@ async fn run(
     lagging: bool,
     wires: Arc<Wires>,
     slot: Slot,
+    occasion: Occasion,
 ) -> Result<(), (String, &'static str)> {
     let (keys, state) = (&config.keys.keys_dir, &config.keys.state_dir);
     let disk: Arc<dyn Disk> = Arc::new(mount);
@@ -476,7 +488,7 @@ async fn run(
         directories,
         outlets: Outlets::new(disk, keys, state, None),
     };
-    let result = serve(parts, config, wires, slot).await;
+    let result = serve(parts, config, wires, slot, occasion).await;
     store.catch_up();
     result
 }
@@ -486,6 +498,7 @@ async fn serve(
     config: Config,
     wires: Arc<Wires>,
     slot: Slot,
+    occasion: Occasion,
 ) -> Result<(), (String, &'static str)> {
     let app = App::open_with(parts, config, Clock::system())
         .await
@@ -501,7 +514,7 @@ async fn serve(
     let registrar = Registrar::with_client(Arc::clone(&app), idp, wires.http.clone());
     let backoff = Backoff::until(Duration::ZERO, &app.shutdown);
     registrar
-        .bootstrap(backoff)
+        .bootstrap(occasion, backoff)
         .await
         .map_err(|error| (error.chain(), error.hint()))
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bff::registration::MintedIat;
 use bff::rotator::{Mode, Order};
 use bff::secret::Secret;
 use bff::state::State;
+use jiff::Timestamp;
 
 use crate::scene::{KeysOnly, TICK, agree, commit_beside, store};
 use crate::support::elapse;
@@ -40,7 +42,7 @@ async fn a_foreign_commit_in_the_middle_of_an_order_is_kept_too() {
         if app.ledger.state().intended_key().is_none() {
             return Then::Again;
         }
-        commit_beside(&beside, |state| state.mint(Secret::new("theirs"), at));
+        commit_beside(&beside, |state| state.mint(token_of("theirs", at), at));
         Then::NeverAgain
     });
 
@@ -70,11 +72,20 @@ async fn what_somebody_else_commits_is_known_at_the_next_tick() {
 fn mint(volume: &Volume, wall: &Wall, token: &str) {
     let at = wall.now();
     commit_beside(&store(volume.path()), |state| {
-        state.mint(Secret::new(token), at);
+        state.mint(token_of(token, at), at);
     });
 }
 
 fn minted(state: &State) -> String {
     let minted = state.minted().map(|minted| minted.token.expose());
     minted.unwrap_or_default().to_owned()
+}
+
+fn token_of(token: &str, at: Timestamp) -> MintedIat {
+    MintedIat {
+        token: Secret::new(token),
+        at,
+        valid_at: None,
+        expires_at: None,
+    }
 }

@@ -86,10 +86,7 @@ fn commit() -> CommitError {
 
 fn bootstrap() -> Samples<BootstrapError> {
     samples!(BootstrapError {
-        Blocked: [BootstrapError::Blocked(Blocked::ClientGone {
-            client_id: "app".to_owned(),
-            issuer: IDP.to_owned(),
-        })]
+        Blocked: [BootstrapError::Blocked(gone(true, false))]
         Commit: [BootstrapError::Commit(commit())]
         Endpoints: [EndpointsError::NoEndpoint { name: "token_endpoint" }.into()]
         Panicked: [BootstrapError::Panicked(Panicked)]
@@ -186,10 +183,6 @@ fn registration() -> Samples<RegistrationError> {
             refused: refused_because(RefusedBecause::Token),
             with_token: false,
         }]
-        StillThere: [RegistrationError::StillThere {
-            client_id: "app".to_owned(),
-            what: "HTTP 403".to_owned(),
-        }]
         Unusable: [unusable(true), unusable(false)]
     })
 }
@@ -200,6 +193,8 @@ fn refusals() -> Samples<RefusedBecause> {
         Endpoint: [RefusedBecause::Endpoint]
         JwksUri: [RefusedBecause::JwksUri]
         Metadata: [RefusedBecause::Metadata]
+        Policy: [RefusedBecause::Policy]
+        Proxy: [RefusedBecause::Proxy]
         RateLimit: [RefusedBecause::RateLimit]
         RedirectUri: [RefusedBecause::RedirectUri]
         Rights: [RefusedBecause::Rights]
@@ -219,7 +214,9 @@ fn refused_because(because: RefusedBecause) -> Refused {
     };
     let (status, error) = match because {
         RefusedBecause::ClientExists => (409, None),
-        RefusedBecause::Endpoint => (302, None),
+        RefusedBecause::Endpoint => (307, None),
+        RefusedBecause::Policy => (403, None),
+        RefusedBecause::Proxy => (308, None),
         RefusedBecause::JwksUri => (
             400,
             said("invalid_client_metadata", "cannot fetch jwks_uri"),
@@ -235,7 +232,11 @@ fn refused_because(because: RefusedBecause) -> Refused {
     Refused {
         status,
         error,
-        location: (status == 302).then(|| "https://idp.example/login".to_owned()),
+        location: match status {
+            307 => Some("https://idp.example/login".to_owned()),
+            308 => Some("https://idp.example/register/".to_owned()),
+            _ => None,
+        },
         retry_after_s: (status == 429).then_some(120),
         because,
     }
@@ -337,16 +338,40 @@ fn blocked() -> Samples<Blocked> {
         with_token,
     };
     samples!(Blocked {
-        ClientGone: [Blocked::ClientGone {
-            client_id: "app".to_owned(),
-            issuer: IDP.to_owned(),
-        }]
+        ClientGone: [gone(true, false), gone(false, false), gone(true, true)]
         IssuerChanged: [Blocked::IssuerChanged {
             stored: IDP.to_owned(),
             configured: "https://other.example".to_owned(),
         }]
         OutcomeUnknown: [unknown(true), unknown(false)]
+        RequestRefused: [Blocked::RequestRefused {
+            said: "HTTP 403".to_owned(),
+            again_at: "2026-11-30T12:00:00Z".parse().unwrap(),
+            left_s: 1_800,
+        }]
+        Restored: [Blocked::Restored]
+        TokenRefused: [token_refused(true), token_refused(false)]
+        TokenSpent: [Blocked::TokenSpent]
+        Unusable: [Blocked::Unusable {
+            said: "token_endpoint_auth_method \"client_secret_basic\"".to_owned(),
+        }]
     })
+}
+
+fn gone(certain: bool, open: bool) -> Blocked {
+    Blocked::ClientGone {
+        client_id: "app".to_owned(),
+        issuer: IDP.to_owned(),
+        certain,
+        open,
+    }
+}
+
+fn token_refused(with_token: bool) -> Blocked {
+    Blocked::TokenRefused {
+        said: "HTTP 401: invalid_token".to_owned(),
+        with_token,
+    }
 }
 
 fn causes() -> Samples<FailureCause> {
@@ -388,6 +413,7 @@ fn service() -> Samples<ServiceError> {
 fn client_refusal() -> Samples<ClientRefusal> {
     samples!(ClientRefusal {
         NoAttempt: [ClientRefusal::NoAttempt]
+        NoCandidate: [ClientRefusal::NoCandidate]
         NoClient: [ClientRefusal::NoClient]
         NoOrphan: [ClientRefusal::NoOrphan("app".to_owned())]
         OtherClient: [ClientRefusal::OtherClient {

@@ -2,7 +2,7 @@
 
 use bff::jose::{Algorithm, Kid, SigningKey};
 use bff::oauth::{AssertionType, ClientMetadata, EndpointUrl, Management};
-use bff::registration::{AuthenticationOutcome, Proof, Registered};
+use bff::registration::{AuthenticationOutcome, MintedIat, Proof, Registered};
 use bff::secret::Secret;
 use bff::state::{Adoption, Rev, State};
 use jiff::Timestamp;
@@ -29,7 +29,13 @@ pub(crate) fn state(metadata: &Value) -> State {
     let mut state = State::default();
     state.first_key(key.public().clone(), "made", now).unwrap();
     state.adopt(client, None, Adoption::Registered, now);
-    state.mint(Secret::new("iat-secret"), now);
+    let minted = MintedIat {
+        token: Secret::new("iat-secret"),
+        at: now,
+        valid_at: None,
+        expires_at: None,
+    };
+    state.mint(minted, now);
     state.intend_key(&kid("next/key"), Algorithm::PS256, now);
     let proof = Proof {
         outcome: AuthenticationOutcome::Accepted,

@@ -165,6 +165,17 @@ impl Ended {
         messages(&self.stderr, level)
     }
 
+    /// Checks the code of a command and what it says on standard error, which must hold each of
+    /// `words`.
+    #[track_caller]
+    pub(crate) fn is_refused(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self}");
+        for word in words {
+            assert!(self.stderr.contains(word), "`{word}` in {self}");
+        }
+        assert!(self.stderr.contains("hint: "), "a hint in {self}");
+    }
+
     /// Checks code and the one error that it names, which must hold each of `words`.
     #[track_caller]
     pub(crate) fn fails(&self, code: i32, words: &[&str]) {
