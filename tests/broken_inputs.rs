@@ -14,8 +14,11 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bff::disk::HostDisk;
 use bff::local_files::Directories;
+use openssl::sha::sha256;
 
 use support::cases::{MARK, Table};
 use support::child::Bff;
@@ -223,36 +226,49 @@ async fn a_volume_that_is_damaged_is_left_as_it_is() {
     let alike = fs::read(fixture("p256-pkcs8.pem")).unwrap();
     let newer = state.replacen("\"version\": 2", "\"version\": 3", 1);
     let edited = state.replacen("openid profile", "openid profil", 1);
+    let unknown = sealed(&state.replacen("\"EC\"", "\"ML-DSA\"", 1));
     let half = &state.as_bytes()[..state.len() / 2];
     let (state, previous) = ("state.json", "state.previous.json");
-    for (name, files, words) in [
+    for (name, code, files, words) in [
         (
             "truncated",
-            vec![(state, half), (previous, b"")],
+            1,
+            vec![(state, half), (previous, b"" as &[u8])],
             ["state.json", "BFF_STATE_DIR"],
         ),
         (
             "edited",
+            1,
             vec![(state, edited.as_bytes()), (previous, b"{}")],
             ["checksum", "BFF_STATE_DIR"],
         ),
         (
             "from a newer version",
+            78,
             vec![(state, newer.as_bytes())],
             ["format version 3", "newer"],
         ),
         (
+            "with a key of a kind that a newer version knows",
+            78,
+            vec![(state, unknown.as_bytes())],
+            ["is intact", "newer"],
+        ),
+        (
             "an empty key",
+            1,
             vec![(&*key, b"" as &[u8])],
             [&kid, "BFF_KEYS_DIR"],
         ),
         (
             "another key under its name",
+            1,
             vec![(&*key, &other)],
             [&kid, "BFF_KEYS_DIR"],
         ),
         (
             "another key of the same type under its name",
+            1,
             vec![(&*key, &alike)],
             [&kid, "BFF_KEYS_DIR"],
         ),
@@ -262,7 +278,7 @@ async fn a_volume_that_is_damaged_is_left_as_it_is() {
             world.volume.write(file, contents);
         }
         let mut table = Table::of(&world);
-        table.add(name, 1, &words, |env| env);
+        table.add(name, code, &words, |env| env);
         table.check(&[]).await;
     }
 
@@ -473,6 +489,13 @@ async fn a_command_that_cannot_do_its_work_says_so() {
             .count(),
         0
     );
+}
+
+/// The text of a document whose checksum is that of its contents.
+fn sealed(text: &str) -> String {
+    let (covered, _) = text.split_once(",\n  \"checksum\"").unwrap();
+    let checksum = URL_SAFE_NO_PAD.encode(sha256(covered.as_bytes()));
+    format!("{covered},\n  \"checksum\": \"sha256:{checksum}\"\n}}\n")
 }
 
 /// A world whose volume holds a registered client.

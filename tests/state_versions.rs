@@ -146,7 +146,7 @@ async fn an_unknown_version_stops_everything_and_is_left_as_it_is() {
         "{error}"
     );
     assert!(committed.is_err());
-    served.fails(1, &["format version 3", "or a newer one"]);
+    served.fails(78, &["format version 3", "or a newer one"]);
     assert_ne!(asked.code, Some(0), "{asked}");
     assert!(asked.said().contains("format version 3"), "{asked}");
     assert_eq!(volume.snapshot(), before);

@@ -362,10 +362,12 @@ fn unknown(error: LoadError) -> CommitError {
             source: io::Error::other(error),
             hint,
         },
-        LoadError::NewerVersion { ref place, .. } => CommitError::Unknown {
-            place: place.clone(),
-            hint: error.hint(),
-            source: io::Error::other(error),
-        },
+        LoadError::NewerContents { ref place } | LoadError::NewerVersion { ref place, .. } => {
+            CommitError::Unknown {
+                place: place.clone(),
+                hint: error.hint(),
+                source: io::Error::other(error),
+            }
+        }
     }
 }

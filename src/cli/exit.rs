@@ -106,8 +106,9 @@ impl From<EndpointsError> for Failure {
 
 impl From<ReencryptError> for Failure {
     fn from(error: ReencryptError) -> Self {
-        let exit = match error {
+        let exit = match &error {
             ReencryptError::Passphrase { .. } => Exit::Configuration,
+            ReencryptError::Load(error) if error.is_newer() => Exit::Configuration,
             _ => Exit::Failure,
         };
         let hint = error.hint();
@@ -131,8 +132,13 @@ impl From<IdpAdminError> for Failure {
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
+        let exit = if error.is_newer() {
+            Exit::Configuration
+        } else {
+            Exit::Failure
+        };
         let hint = error.hint();
-        Self::new(Exit::Failure, error, hint)
+        Self::new(exit, error, hint)
     }
 }
 

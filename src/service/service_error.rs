@@ -55,6 +55,7 @@ impl ServiceError {
                 Class::Configuration
             }
             Self::Open(OpenAppError::Open(OpenError::Group { .. })) => Class::Configuration,
+            Self::Open(OpenAppError::Load(error)) if error.is_newer() => Class::Configuration,
             _ => Class::Failure,
         }
     }

@@ -11,6 +11,9 @@ pub enum BadDocument {
     /// It was changed after it was written.
     #[error("its checksum does not match")]
     Checksum,
+    /// It is as it was written, and holds something that this program does not know.
+    #[error("it is intact, and this bff does not know all that is in it")]
+    Contents,
     /// It is not there.
     #[error("it is missing")]
     Missing,

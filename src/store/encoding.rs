@@ -51,13 +51,18 @@ fn written(state: &State, rev: Rev) -> Result<Vec<u8>, NotReadable> {
         rev,
         state,
     };
-    let mut text = serde_json::to_vec_pretty(&document).map_err(|_| NotReadable)?;
-    text.truncate(text.strip_suffix(b"\n}").ok_or(NotReadable)?.len());
+    let text = serde_json::to_vec_pretty(&document).map_err(|_| NotReadable)?;
+    seal(text).ok_or(NotReadable)
+}
+
+/// Adds the checksum to the text of an object.
+pub(super) fn seal(mut text: Vec<u8>) -> Option<Vec<u8>> {
+    text.truncate(text.strip_suffix(b"\n}")?.len());
     let checksum = checksum(&text);
     text.extend_from_slice(BEFORE_CHECKSUM);
     text.extend_from_slice(checksum.as_bytes());
     text.extend_from_slice(AFTER_CHECKSUM);
-    Ok(text)
+    Some(text)
 }
 
 /// Reads a document and checks that it is the one that was written.
@@ -76,8 +81,8 @@ pub(super) fn decode(text: &[u8]) -> Result<(State, Rev), BadDocument> {
         Some(newer) if newer > VERSION => return Err(BadDocument::Version(newer)),
         _ => return Err(BadDocument::Parse("no version".to_owned())),
     }
-    let document: Document<State> = serde_json::from_value(Value::Object(members))
-        .map_err(|_| BadDocument::Parse("not the members of a state".to_owned()))?;
+    let document: Document<State> =
+        serde_json::from_value(Value::Object(members)).map_err(|_| BadDocument::Contents)?;
     Ok((document.state, document.rev))
 }
 
@@ -150,6 +155,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_intact_and_not_understood_is_newer_and_not_damaged() {
+        let written = encode(&state(&json!({})), rev(7)).unwrap();
+        let written: Value = serde_json::from_slice(&written).unwrap();
+        let unknown = json!("something_new");
+        let attempt = json!({"started_at": "not a time"});
+        for (place, value) in [
+            ("/ring/current/jwk/alg", unknown.clone()),
+            ("/ring/current/jwk/kty", unknown.clone()),
+            ("/registration/management", unknown.clone()),
+            ("/registration/registered_at", unknown.clone()),
+            ("/journal", json!({"entries": []})),
+            ("/attempt", attempt),
+            ("/rev", json!("seven")),
+        ] {
+            let mut newer = written.clone();
+            let (parent, member) = place.rsplit_once('/').unwrap();
+            newer.pointer_mut(parent).unwrap()[member] = value;
+
+            let error = decode(&sealed(newer)).err();
+
+            assert_eq!(error, Some(BadDocument::Contents), "{place}");
+        }
+    }
+
+    #[test]
     fn odd_numbers_survive_and_what_does_not_is_not_written() {
         let odd = state(&json!({"x": 3.899_367_208_872_129e-13, "y": 1e300, "z": -0.0}));
         let (read, _) = decode(&encode(&odd, rev(1)).unwrap()).unwrap();
@@ -193,5 +223,11 @@ mod tests {
 
     fn rev(number: u64) -> Rev {
         serde_json::from_value(json!(number)).unwrap()
+    }
+
+    /// The text of a document with these members, as a program would write it that knows them.
+    fn sealed(mut members: Value) -> Vec<u8> {
+        members.as_object_mut().unwrap().shift_remove("checksum");
+        seal(serde_json::to_vec_pretty(&members).unwrap()).unwrap()
     }
 }

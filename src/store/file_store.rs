@@ -94,6 +94,7 @@ impl FileStore {
                     place: place(),
                     version,
                 }),
+                Err(BadDocument::Contents) => Err(LoadError::NewerContents { place: place() }),
                 Err(bad) => Ok(Err(bad)),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Err(BadDocument::Missing)),
@@ -209,7 +210,11 @@ impl Store for FileStore {
         };
         let (document, fell_back) = self.newest().map_err(|error| match error {
             LoadError::Unreadable { source, .. } => not_committed(source),
-            other => not_committed(io::Error::other(other)),
+            other => CommitError::NotCommitted {
+                place: Place::file(&path),
+                hint: other.hint(),
+                source: io::Error::other(other),
+            },
         })?;
         let found = document.as_ref().map(|found| found.rev).unwrap_or_default();
         if found != base {
@@ -299,6 +304,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
+    use super::super::encoding::seal;
     use super::*;
     use crate::disk::HostDisk;
 
@@ -329,6 +335,27 @@ mod tests {
 
         assert_eq!(store.commit(&loaded.state, loaded.rev).unwrap(), second);
         assert!(store.load().unwrap().fell_back.is_none());
+    }
+
+    #[test]
+    fn a_document_that_is_intact_and_not_understood_is_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let rev = store.commit(&State::default(), Rev::default()).unwrap();
+        store.commit(&State::default(), rev).unwrap();
+        let path = directory.path().join(CURRENT);
+        let newer = br#"{"version": 2, "rev": 2, "journal": "kept elsewhere"
+}"#;
+        let newer = seal(newer.to_vec()).unwrap();
+        fs::write(&path, &newer).unwrap();
+
+        let error = store.load().unwrap_err();
+        let refused = store.commit(&State::default(), rev).unwrap_err();
+
+        assert!(error.is_newer(), "{error}");
+        assert_eq!(refused.hint(), error.hint());
+        assert_eq!(fs::read(path).unwrap(), newer);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -22,6 +22,13 @@ pub enum LoadError {
         /// What an operator can do.
         hint: &'static str,
     },
+    /// A document that a newer version of this program has written in the format that this one
+    /// knows.
+    #[error("{place} is intact, and this bff does not know all that is in it")]
+    NewerContents {
+        /// The document.
+        place: Place,
+    },
     /// A document that a newer version of this program has written.
     #[error("{place} has format version {version}, which this bff does not know")]
     NewerVersion {
@@ -121,8 +128,16 @@ impl LoadError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::BothBad { hint, .. } | Self::Unreadable { hint, .. } => hint,
-            Self::NewerVersion { .. } => "run the version of bff that wrote it, or a newer one",
+            Self::NewerContents { .. } | Self::NewerVersion { .. } => {
+                "run the version of bff that wrote it, or a newer one"
+            }
         }
+    }
+
+    /// Whether the document is as a newer version of this program has written it, so that the
+    /// program has to be exchanged and not the document.
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::NewerContents { .. } | Self::NewerVersion { .. })
     }
 }
 

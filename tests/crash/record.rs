@@ -59,7 +59,7 @@ impl Record {
                 fell_back: Some(reason),
                 ..
             }) => self.wrong(Wrong::Torn(format!("state.json: {reason}"))),
-            Err(error @ (LoadError::BothBad { .. } | LoadError::NewerVersion { .. })) => {
+            Err(error) if error.is_newer() || matches!(error, LoadError::BothBad { .. }) => {
                 self.wrong(Wrong::Torn(error.to_string()));
             }
             _ => {}

@@ -132,6 +132,7 @@ fn load() -> Samples<LoadError> {
             previous: BadDocument::Missing,
             hint: BOTH_BAD,
         }]
+        NewerContents: [LoadError::NewerContents { place: place(STATE) }]
         NewerVersion: [LoadError::NewerVersion { place: place(STATE), version: 9 }]
         Unreadable: [
             unreadable(),
@@ -147,6 +148,7 @@ fn load() -> Samples<LoadError> {
 fn bad_document() -> Samples<BadDocument> {
     samples!(BadDocument {
         Checksum: [BadDocument::Checksum]
+        Contents: [BadDocument::Contents]
         Missing: [BadDocument::Missing]
         Parse: [BadDocument::Parse("EOF while parsing an object at line 1 column 1".to_owned())]
         Version: [BadDocument::Version(9)]
@@ -326,6 +328,12 @@ fn exits() -> String {
     };
     let samples: Vec<(&str, Sample)> = vec![
         ("LoadError", || unreadable().into()),
+        ("LoadError", || {
+            LoadError::NewerContents {
+                place: place(STATE),
+            }
+            .into()
+        }),
         ("KeyStoreError", || missing().into()),
         ("ReencryptError", || ReencryptError::from(locked()).into()),
         ("ReencryptError", || {
