@@ -12,10 +12,11 @@ mod known_idp;
 mod management_transitions;
 mod projections;
 mod registration_transitions;
+mod restore_transitions;
 mod ring_transitions;
 
 pub use client_refusal::ClientRefusal;
-pub use document::{Claim, IntendedKey, OrderRecord, RatMarker, Rev, State};
+pub use document::{Claim, IntendedKey, OrderRecord, RatMarker, Restored, Rev, State};
 pub use journal::{Entry, Event, Journal};
 pub use known_idp::{KnownControls, KnownIdp, Presentation, Verdict};
 pub use management_transitions::UpdateSeen;

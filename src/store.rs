@@ -4,6 +4,7 @@
 //! document, and private keys are read and written by their key IDs, through [`Store`].
 
 mod bad_document;
+mod damaged_files;
 mod encoding;
 mod file_store;
 mod place;

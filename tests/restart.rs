@@ -101,6 +101,20 @@ async fn a_damaged_document_is_replaced_by_the_one_before_and_said_so() {
     );
     assert_eq!(world.client_id(), client_id);
     assert_eq!(world.writes().len(), 1);
+    let kept = world.volume.file("state.damaged-1.json");
+    assert_eq!(fs::read(kept).unwrap(), text[..text.len() / 2]);
+    let restored = world.volume.state()["restored"].clone();
+    let reason = restored["reason"].as_str().unwrap();
+    assert!(reason.contains("damaged (it does not parse"), "{reason}");
+
+    let bff = world.ready(&world.env()).await;
+
+    assert_eq!(
+        world.volume.state()["restored"],
+        restored,
+        "after another start"
+    );
+    drop(bff);
 }
 
 #[tokio::test]

@@ -171,6 +171,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::app::restoration::Restoration;
     use crate::app::signer::Signer;
     use crate::app::stores::store_of;
     use crate::disk::HostDisk;
@@ -191,7 +192,7 @@ mod tests {
         let volume = tempfile::tempdir().unwrap();
         let config = config(volume.path(), None);
         let key = Arc::new(SigningKey::generate(Algorithm::ES256).unwrap());
-        let ledger = Ledger::load(store_of(&config), Duration::from_mins(5)).unwrap();
+        let ledger = loaded(&config);
         keep(&ledger, None, &key, &Clock::system()).await.unwrap();
         drop(ledger);
 
@@ -244,10 +245,15 @@ mod tests {
         assert!(error.hint().contains("backup"), "{error}");
     }
 
+    fn loaded(config: &KeysConfig) -> Ledger {
+        let restoration = Restoration::new(Clock::system(), Vec::new());
+        Ledger::load(store_of(config), Duration::from_mins(5), restoration).unwrap()
+    }
+
     async fn open(volume: &Path, signing_key: Option<&Path>) -> Result<Kid, KeysError> {
         let config = config(volume, signing_key);
         let directories = Directories::open(Arc::new(HostDisk), volume, volume, "a test").unwrap();
-        let ledger = Ledger::load(store_of(&config), Duration::from_mins(5)).unwrap();
+        let ledger = loaded(&config);
         let ledger = Arc::new(ledger);
         ensure(&ledger, &directories, &config, &Clock::system()).await?;
         let signer = Signer::open(ledger, None).await?;

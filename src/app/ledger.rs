@@ -10,8 +10,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use super::blocking::blocking;
 use super::published::PublishedJwks;
+use super::restoration::{Restoration, tell_damage};
 use crate::state::{Rev, State};
-use crate::store::{BadDocument, CommitError, LoadError, Loaded, Store};
+use crate::store::{BadDocument, CommitError, LoadError, Store};
 
 /// Holds the state and is the only way to change it.
 ///
@@ -23,6 +24,7 @@ pub struct Ledger {
     rev: Arc<Mutex<Option<Rev>>>,
     views: Views,
     fell_back: Arc<OnceLock<BadDocument>>,
+    restoration: Arc<Restoration>,
 }
 
 /// What others see of the state.
@@ -68,22 +70,26 @@ const CONFLICTS: u32 = 5;
 impl Ledger {
     /// Loads the state. Blocks.
     ///
-    /// `jwks_max_age` is how long others may keep a copy of the JWK Set.
+    /// `jwks_max_age` is how long others may keep a copy of the JWK Set. A state that is not the
+    /// newest that there was is marked, as `restoration` says; where that cannot be committed, it
+    /// is the first thing that is.
     ///
     /// # Errors
     ///
     /// [`LoadError`].
-    pub fn load(store: Arc<dyn Store>, jwks_max_age: Duration) -> Result<Self, LoadError> {
-        let Loaded {
-            state,
-            rev,
-            fell_back,
-        } = store.load()?;
+    pub fn load(
+        store: Arc<dyn Store>,
+        jwks_max_age: Duration,
+        restoration: Restoration,
+    ) -> Result<Self, LoadError> {
+        let loaded = store.load()?;
         let damaged = OnceLock::new();
-        if let Some(reason) = fell_back {
-            tell_damage(&reason, rev);
-            drop(damaged.set(reason));
+        if let Some(reason) = &loaded.fell_back {
+            drop(damaged.set(reason.clone()));
         }
+        let found = loaded.rev;
+        let (state, in_place) = restoration.go_on(store.as_ref(), loaded);
+        let rev = in_place.unwrap_or(found);
         let published = PublishedJwks::render(state.ring(), jwks_max_age);
         let view = View {
             state: Arc::new(state),
@@ -92,13 +98,14 @@ impl Ledger {
         };
         Ok(Self {
             store,
-            rev: Arc::new(Mutex::new(Some(rev))),
+            rev: Arc::new(Mutex::new(in_place)),
             views: Views {
                 state: watch::Sender::new(view),
                 published: watch::Sender::new(Arc::new(published)),
                 jwks_max_age,
             },
             fell_back: Arc::new(damaged),
+            restoration: Arc::new(restoration),
         })
     }
 
@@ -201,14 +208,18 @@ impl Ledger {
     ) -> Result<OwnedMutexGuard<Option<Rev>>, CommitError> {
         let (store, views) = (Arc::clone(&self.store), self.views.clone());
         let damaged = Arc::clone(&self.fell_back);
+        let restoration = Arc::clone(&self.restoration);
         blocking(move || {
             let loaded = store.load().map_err(unknown)?;
             *rev = Some(loaded.rev);
-            if let Some(reason) = loaded.fell_back {
-                tell_damage(&reason, loaded.rev);
-                drop(damaged.set(reason));
+            if let Some(reason) = &loaded.fell_back {
+                drop(damaged.set(reason.clone()));
             }
             if loaded.rev < views.rev() {
+                // What is in memory is newer, and nothing is missing from it.
+                if let Some(reason) = &loaded.fell_back {
+                    tell_damage(reason, loaded.rev);
+                }
                 // Nobody commits an older revision: the document was damaged or exchanged.
                 tracing::error!(
                     rev = loaded.rev.number(),
@@ -227,7 +238,10 @@ impl Ledger {
                 rev = loaded.rev.number(),
                 "Loaded the state again: another revision than expected is in place"
             );
-            views.show(loaded.state, loaded.rev);
+            let found = loaded.rev;
+            let state;
+            (state, *rev) = restoration.go_on(store.as_ref(), loaded);
+            views.show(state, rev.unwrap_or(found));
             Ok(rev)
         })
         .await
@@ -312,14 +326,6 @@ fn commit(store: &dyn Store, state: &State, base: Rev) -> Result<Rev, CommitErro
         }
         result => result,
     }
-}
-
-fn tell_damage(reason: &BadDocument, rev: Rev) {
-    tracing::error!(
-        rev = rev.number(),
-        "The state document is damaged ({reason}); the revision before it is used; hint: \
-         the last change may be missing, compare with the IdP"
-    );
 }
 
 /// Whether a state is the one that was to be committed, and not that of another process.

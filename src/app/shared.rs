@@ -9,6 +9,7 @@ use super::keys_error::KeysError;
 use super::ledger::{Ledger, UpdateError};
 use super::local_outlets::LocalOutlets;
 use super::operator_key::offered;
+use super::restoration::Restoration;
 use super::shutdown::Shutdown;
 use super::signer::Signer;
 use super::stores::store_of;
@@ -19,6 +20,8 @@ use crate::disk::{Disk, HostDisk};
 use crate::jose::SigningKey;
 use crate::local_files::{Directories, OpenError, Outlets};
 use crate::metrics::Metrics;
+use crate::oauth::InitialAccessToken;
+use crate::registration::TokenFingerprint;
 use crate::state::RingRefusal;
 use crate::store::{LoadError, Store};
 
@@ -114,7 +117,11 @@ impl App {
         clock: Clock,
     ) -> Result<Self, OpenAppError> {
         parts.outlets.sweep();
-        let ledger = Arc::new(Ledger::load(parts.store, config.rotation.jwks_max_age)?);
+        let token = config.dcr.iat.clone().map(InitialAccessToken);
+        let tokens = token.iter().map(TokenFingerprint::of).collect();
+        let restoration = Restoration::new(clock.clone(), tokens);
+        let max_age = config.rotation.jwks_max_age;
+        let ledger = Arc::new(Ledger::load(parts.store, max_age, restoration)?);
         first_key::ensure(&ledger, &parts.directories, &config.keys, &clock).await?;
         let passphrase = config.keys.passphrase.clone();
         let signer = Signer::open(Arc::clone(&ledger), passphrase).await?;

@@ -281,6 +281,12 @@ impl Registrar {
         }
         tracing::debug!(plan = ?plan, "Decided what to do about the registration");
         self.note_force(&plan).await?;
+        // A token that nobody can have sent before is the operator's answer to an older state.
+        if matches!(plan, Plan::Register | Plan::Replace(_)) && state.restored().is_some() {
+            let now = self.app.clock.now();
+            let accept = |state: &mut State| state.accept_restore(now);
+            self.app.ledger.record(accept).await?;
+        }
         let state = self.app.ledger.state();
         report_replacement(&state);
         match plan {

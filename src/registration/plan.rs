@@ -30,8 +30,8 @@ pub struct Stored<'a> {
     pub minted_at: Option<Timestamp>,
     /// The value of `DCR_FORCE_REPLACE` that was seen last.
     pub force_seen: Option<bool>,
-    /// Whether the document may miss an attempt.
-    pub restored: bool,
+    /// The tokens that are perhaps spent, where the document may miss an attempt.
+    pub restored: Option<&'a [TokenFingerprint]>,
 }
 
 /// What the configuration gives and orders, and how the stored client differs from it.
@@ -116,7 +116,7 @@ fn of_registered(registered: &Registered, stored: Stored<'_>, inputs: &Inputs<'_
     let forced =
         inputs.force_replace && (fresh || registered.open && stored.force_seen == Some(false));
     let answered = forced || fresh && stored.gone.is_some_and(|gone| gone.certain);
-    if answered && stored.restored && !fresh {
+    if answered && stored.restored.is_some() && !fresh {
         return Plan::Blocked(Blocked::Restored);
     }
     if answered && let Some(blocked) = held_back(stored, inputs) {
@@ -136,7 +136,7 @@ fn of_registered(registered: &Registered, stored: Stored<'_>, inputs: &Inputs<'_
             let changes =
                 registered.management.is_some() && !inputs.drift.is_empty() && !inputs.declined;
             match changes {
-                true if stored.restored => Plan::Blocked(Blocked::Restored),
+                true if stored.restored.is_some() => Plan::Blocked(Blocked::Restored),
                 true => Plan::Update(inputs.drift.clone()),
                 false => Plan::Nothing,
             }
@@ -156,7 +156,7 @@ fn of_none(stored: Stored<'_>, inputs: &Inputs<'_>) -> Plan {
             });
         }
     }
-    if stored.restored && !fresh {
+    if stored.restored.is_some() && !fresh {
         return Plan::Blocked(Blocked::Restored);
     }
     held_back(stored, inputs).map_or(Plan::Register, Plan::Blocked)
@@ -229,7 +229,8 @@ impl Stored<'_> {
     /// Whether a token was never sent, or only with a request that was refused.
     fn is_unspent(&self, token: &TokenFingerprint) -> bool {
         let with_attempt = self.attempt.and_then(|attempt| attempt.token.as_ref());
-        !self.spent.contains(token) && with_attempt != Some(token)
+        let perhaps = self.restored.unwrap_or_default();
+        !self.spent.contains(token) && with_attempt != Some(token) && !perhaps.contains(token)
     }
 }
 
@@ -406,7 +407,7 @@ mod tests {
         ours.management = Some(management());
         assert_eq!(plan(of(&ours), &inputs), Plan::Update(drift));
         let restored = Stored {
-            restored: true,
+            restored: Some(&[]),
             ..of(&ours)
         };
         assert_eq!(plan(restored, &inputs), Plan::Blocked(Blocked::Restored));

@@ -63,6 +63,9 @@ pub struct State {
     /// RFC 7638 thumbprints of keys that were revoked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) revoked: Vec<String>,
+    /// It is not the newest state that there was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) restored: Option<Restored>,
     pub(super) journal: Journal,
     /// Members that a newer version has written: they are kept.
     #[serde(flatten)]
@@ -87,6 +90,21 @@ pub struct RatMarker {
     pub client_id: String,
     /// When it was sent.
     pub at: Timestamp,
+}
+
+/// This is not the newest state that there was: an attempt to register may be missing from it.
+///
+/// Nothing that could make, change or delete a client may be sent until [`State::accept_restore`],
+/// or for a token that is not one of these.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Restored {
+    /// Since when that is known.
+    pub since: Timestamp,
+    /// How it is known: a clause without secrets.
+    pub reason: String,
+    /// The initial access tokens that are perhaps spent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<TokenFingerprint>,
 }
 
 /// An order that was accepted under an `Idempotency-Key`, with its answer.
@@ -191,6 +209,11 @@ impl State {
         }
     }
 
+    /// Whether this is an older state than there was, and nobody has accepted that yet.
+    pub fn restored(&self) -> Option<&Restored> {
+        self.restored.as_ref()
+    }
+
     /// What the IdP should have, and what it was last confirmed to have.
     pub fn projections(&self) -> &Projections {
         &self.projections
@@ -213,7 +236,7 @@ impl State {
             minted: self.minted.as_ref(),
             minted_at: self.minted_at,
             force_seen: self.force_seen,
-            restored: false,
+            restored: self.restored.as_ref().map(|restored| restored.tokens.as_slice()),
         }
     }
 }

@@ -54,6 +54,10 @@ pub enum Event {
     Registered,
     /// Another client took the place of the one before.
     Replaced,
+    /// The state was accepted as it is, though it is not the newest that there was.
+    RestoreAccepted,
+    /// An older state than there was is used.
+    Restored,
     /// The registration was changed (RFC 7592 §2.2).
     Updated,
     /// A registration was sent, and its outcome is unknown.

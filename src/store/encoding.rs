@@ -167,6 +167,10 @@ mod tests {
             ("/registration/registered_at", unknown.clone()),
             ("/journal", json!({"entries": []})),
             ("/attempt", attempt),
+            (
+                "/restored",
+                json!({"since": "1970-01-01T00:00:00Z", "reason": 7}),
+            ),
             ("/rev", json!("seven")),
         ] {
             let mut newer = written.clone();

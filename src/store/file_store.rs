@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use secrecy::zeroize::Zeroizing;
 
 use super::bad_document::BadDocument;
+use super::damaged_files::keep_aside;
 use super::encoding::{decode, encode};
 use super::place::Place;
 use super::store_error::{CommitError, KeyStoreError, LoadError};
@@ -125,6 +126,17 @@ impl FileStore {
         }
     }
 
+    fn keep_damaged(&self, path: &Path) -> io::Result<()> {
+        let aside = keep_aside(self.disk.as_ref(), path)?;
+        tracing::error!(
+            path = %aside.display(),
+            "{} was damaged and is kept as {}; hint: docs/restore.md",
+            path.display(),
+            aside.display()
+        );
+        Ok(())
+    }
+
     fn replace(&self, path: &Path, contents: &[u8]) -> Result<(), ReplaceError> {
         disk::replace_own(self.disk.as_ref(), path, contents, PRIVATE)
     }
@@ -222,10 +234,13 @@ impl Store for FileStore {
         }
         let rev = base.next();
         let text = encode(state, rev).map_err(|error| not_committed(io::Error::other(error)))?;
-        // A document that could not be read is not kept as the previous revision.
-        if let (Some(document), None) = (document, fell_back) {
-            self.replace(&self.state.join(PREVIOUS), &document.text)
-                .map_err(|error| not_committed(error.into_io()))?;
+        match (document, fell_back) {
+            (Some(document), None) => self
+                .replace(&self.state.join(PREVIOUS), &document.text)
+                .map_err(|error| not_committed(error.into_io()))?,
+            (_, None | Some(BadDocument::Missing)) => {}
+            // The revision before stays what it is, and the damaged document is no revision.
+            (_, Some(_)) => self.keep_damaged(&path).map_err(not_committed)?,
         }
         match self.replace(&path, &text) {
             Ok(()) => Ok(rev),
@@ -335,6 +350,50 @@ mod tests {
 
         assert_eq!(store.commit(&loaded.state, loaded.rev).unwrap(), second);
         assert!(store.load().unwrap().fell_back.is_none());
+    }
+
+    #[test]
+    fn the_last_few_damaged_documents_are_kept_aside_as_they_were() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let commit = || {
+            let rev = store.load().unwrap().rev;
+            store.commit(&State::default(), rev).unwrap();
+        };
+        commit();
+        commit();
+
+        for number in 1..=7 {
+            fs::write(directory.path().join(CURRENT), format!("damage {number}")).unwrap();
+            commit();
+            commit();
+        }
+
+        let kept = |number: usize| {
+            directory
+                .path()
+                .join(format!("state.damaged-{number}.json"))
+        };
+        for number in 3..=7 {
+            let text = fs::read_to_string(kept(number)).unwrap();
+            assert_eq!(text, format!("damage {number}"));
+        }
+        assert!(!kept(2).exists() && !kept(8).exists());
+    }
+
+    #[test]
+    fn a_damaged_document_is_left_where_it_is_by_a_reader() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        let rev = store.commit(&State::default(), Rev::default()).unwrap();
+        store.commit(&State::default(), rev).unwrap();
+        fs::write(directory.path().join(CURRENT), "{").unwrap();
+
+        store.load().unwrap();
+        store.watch(rev).unwrap();
+
+        assert_eq!(fs::read(directory.path().join(CURRENT)).unwrap(), b"{");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
     }
 
     #[test]

@@ -47,8 +47,12 @@ impl Files {
     }
 
     pub(crate) fn in_memory(layout: Layout) -> Box<dyn Site> {
+        Box::new(Self::simulated(layout))
+    }
+
+    pub(crate) fn simulated(layout: Layout) -> Self {
         let disk = Medium::Memory(SimDisk::new(Promise::AllKept));
-        Box::new(Self::new(disk, Path::new("/volume"), layout))
+        Self::new(disk, Path::new("/volume"), layout)
     }
 
     fn new(disk: Medium, root: &Path, layout: Layout) -> Self {
@@ -87,6 +91,22 @@ impl Files {
         }
     }
 
+    /// A file of the state; none if it is not there.
+    pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
+        let disk = self.disk(Target::Nothing);
+        disk.read(&self.state.join(name)).ok()
+    }
+
+    /// Writes a file of the state so that it stays, as nobody should but the program.
+    pub(crate) fn write(&self, name: &str, text: &[u8]) {
+        let (disk, path) = (self.disk(Target::Nothing), self.state.join(name));
+        drop(disk.remove(&path));
+        let mut file = disk.create(&path, PRIVATE).unwrap();
+        file.write(text).unwrap();
+        file.sync().unwrap();
+        disk.sync_directory(&self.state).unwrap();
+    }
+
     fn store(&self, target: Target) -> Arc<dyn Store> {
         Arc::new(FileStore::new(self.disk(target), &self.keys, &self.state))
     }
@@ -114,13 +134,9 @@ impl Site for Files {
     }
 
     fn spoil(&self) {
-        let disk = self.disk(Target::Nothing);
         for name in ["state.json", "state.previous.json"] {
-            let path = self.state.join(name);
-            if let Ok(text) = disk.read(&path) {
-                disk.remove(&path).unwrap();
-                let mut file = disk.create(&path, PRIVATE).unwrap();
-                file.write(&text[..text.len() / 2]).unwrap();
+            if let Some(text) = self.read(name) {
+                self.write(name, &text[..text.len() / 2]);
             }
         }
     }

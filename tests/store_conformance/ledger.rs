@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bff::app::{Ledger, UpdateError};
+use bff::app::{Ledger, Restoration, UpdateError};
+use bff::clock::Clock;
 use bff::state::State;
 use bff::store::{CommitError, Store};
 use tokio::task::JoinSet;
@@ -124,7 +125,9 @@ async fn what_others_commit_is_followed_and_built_upon() {
 fn open(seed: u64) -> (Arc<Memory>, Arc<Ledger>) {
     let store = Arc::new(Memory::seeded(seed));
     store.calm(true);
-    let ledger = Ledger::load(Arc::clone(&store) as Arc<dyn Store>, Duration::ZERO).unwrap();
+    let restoration = Restoration::new(Clock::system(), Vec::new());
+    let kept = Arc::clone(&store) as Arc<dyn Store>;
+    let ledger = Ledger::load(kept, Duration::ZERO, restoration).unwrap();
     store.calm(false);
     (store, Arc::new(ledger))
 }

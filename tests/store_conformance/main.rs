@@ -19,6 +19,7 @@ mod files;
 mod ledger;
 mod memory;
 mod properties;
+mod restored;
 mod samples;
 mod site;
 #[expect(dead_code, reason = "the crash tests use more of it")]
