@@ -8,6 +8,7 @@ mod damaged_files;
 mod encoding;
 mod file_store;
 mod place;
+mod reserve;
 mod store_error;
 mod store_trait;
 mod version_1;
@@ -15,7 +16,7 @@ mod version_1;
 pub use bad_document::BadDocument;
 pub use file_store::FileStore;
 #[cfg(test)]
-pub(crate) use file_store::{BOTH_BAD, KEY_MISSING, KEY_READABLE, READABLE, WRITABLE};
+pub(crate) use file_store::{BOTH_BAD, FULL, KEY_MISSING, KEY_READABLE, READABLE, WRITABLE};
 pub use place::Place;
 pub use store_error::{CommitError, KeyStoreError, LoadError};
 pub use store_trait::{Loaded, Store};

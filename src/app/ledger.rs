@@ -179,6 +179,23 @@ impl Ledger {
         Ok(self.update(change).await?)
     }
 
+    /// Makes sure that the store has room for one commit of a state whose text is `bytes` longer.
+    /// It is kept until that commit needs it, or until [`Ledger::release`].
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`], if there is no such room.
+    pub async fn reserve(&self, bytes: usize) -> Result<(), CommitError> {
+        let store = Arc::clone(&self.store);
+        blocking(move || store.reserve(bytes)).await
+    }
+
+    /// Gives up the room that [`Ledger::reserve`] keeps.
+    pub async fn release(&self) {
+        let store = Arc::clone(&self.store);
+        blocking(move || store.release()).await;
+    }
+
     /// Loads the state again if the store has another revision, or if its revision is not known.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::bad_document::BadDocument;
 use super::damaged_files::keep_aside;
 use super::encoding::{decode, encode};
 use super::place::Place;
+use super::reserve::{Reserve, is_no_room};
 use super::store_error::{CommitError, KeyStoreError, LoadError};
 use super::store_trait::{Loaded, Store};
 use crate::disk::{self, Access, Disk, NotAFile, OwnFiles, PRIVATE, ReplaceError};
@@ -29,7 +30,7 @@ pub struct FileStore {
     keys: PathBuf,
     state: PathBuf,
     /// One write at a time: each looks first.
-    writing: Mutex<()>,
+    writing: Mutex<Writing>,
 }
 
 const CURRENT: &str = "state.json";
@@ -39,6 +40,10 @@ const PREVIOUS: &str = "state.previous.json";
 pub(crate) const WRITABLE: &str = "let the user that runs bff write to BFF_STATE_DIR and \
                                    BFF_KEYS_DIR, and check that the disk is neither full nor \
                                    mounted read-only";
+
+/// The hint where there is no room.
+pub(crate) const FULL: &str = "make room on the volume of BFF_STATE_DIR, or raise its quota; the \
+                               state is as it was";
 
 /// The hint where the document cannot be read.
 pub(crate) const READABLE: &str = "let the user that runs bff read it; BFF_STATE_DIR (default \
@@ -51,6 +56,12 @@ pub(crate) const KEY_READABLE: &str = "let the user that runs bff read it (BFF_K
 
 pub(crate) const KEY_MISSING: &str = "restore the file from a backup of BFF_KEYS_DIR; without it, \
                                       the registered client cannot authenticate";
+
+/// What the writes of one process have to know of each other.
+#[derive(Debug, Default)]
+struct Writing {
+    reserve: Reserve,
+}
 
 /// A document with the bytes it was read from.
 struct Document {
@@ -81,7 +92,7 @@ impl FileStore {
         }
     }
 
-    fn turn(&self) -> MutexGuard<'_, ()> {
+    fn turn(&self) -> MutexGuard<'_, Writing> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -141,6 +152,52 @@ impl FileStore {
         disk::replace_own(self.disk.as_ref(), path, contents, PRIVATE)
     }
 
+    fn try_commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError> {
+        let path = self.state.join(CURRENT);
+        let not_committed = |source| CommitError::NotCommitted {
+            place: Place::file(&path),
+            hint: hint_of_write(&source),
+            source,
+        };
+        let (document, fell_back) = self.newest().map_err(|error| match error {
+            LoadError::Unreadable { source, .. } => not_committed(source),
+            other => CommitError::NotCommitted {
+                place: Place::file(&path),
+                hint: other.hint(),
+                source: io::Error::other(other),
+            },
+        })?;
+        let found = document.as_ref().map(|found| found.rev).unwrap_or_default();
+        if found != base {
+            return Err(CommitError::Conflict { base, found });
+        }
+        let rev = base.next();
+        let text = encode(state, rev).map_err(|error| not_committed(io::Error::other(error)))?;
+        match (document, fell_back) {
+            (Some(document), None) => self
+                .replace(&self.state.join(PREVIOUS), &document.text)
+                .map_err(|error| not_committed(error.into_io()))?,
+            (_, None | Some(BadDocument::Missing)) => {}
+            // The revision before stays what it is, and the damaged document is no revision.
+            (_, Some(_)) => self.keep_damaged(&path).map_err(not_committed)?,
+        }
+        match self.replace(&path, &text) {
+            Ok(()) => Ok(rev),
+            Err(ReplaceError::Before(source)) => Err(not_committed(source)),
+            Err(ReplaceError::Unclear(source)) => Err(CommitError::Unknown {
+                place: Place::file(&path),
+                source,
+                hint: WRITABLE,
+            }),
+        }
+    }
+
+    /// The length of a file of the state; none if it cannot be read.
+    fn length(&self, name: &str) -> usize {
+        let text = self.files.read(&self.state.join(name), PRIVATE);
+        text.map_or(0, |text| text.len())
+    }
+
     /// Whether this very PEM is kept at `path`; it is then made durable.
     fn keeps(&self, path: &Path, pem: &[u8]) -> Result<bool, KeyStoreError> {
         let place = Place::file(path);
@@ -182,6 +239,11 @@ impl FileStore {
     }
 }
 
+/// What an operator can do about a failed write of the state.
+fn hint_of_write(error: &io::Error) -> &'static str {
+    if is_no_room(error) { FULL } else { WRITABLE }
+}
+
 /// What an operator can do about this error, or else this.
 fn hint(error: &io::Error, otherwise: &'static str) -> &'static str {
     if NotAFile::is_reason(error) {
@@ -213,44 +275,33 @@ impl Store for FileStore {
     }
 
     fn commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError> {
-        let _turn = self.turn();
-        let path = self.state.join(CURRENT);
-        let not_committed = |source| CommitError::NotCommitted {
-            place: Place::file(&path),
-            source,
-            hint: WRITABLE,
-        };
-        let (document, fell_back) = self.newest().map_err(|error| match error {
-            LoadError::Unreadable { source, .. } => not_committed(source),
-            other => CommitError::NotCommitted {
-                place: Place::file(&path),
-                hint: other.hint(),
-                source: io::Error::other(other),
-            },
-        })?;
-        let found = document.as_ref().map(|found| found.rev).unwrap_or_default();
-        if found != base {
-            return Err(CommitError::Conflict { base, found });
+        let mut writing = self.turn();
+        match self.try_commit(state, base) {
+            Err(CommitError::NotCommitted { ref source, .. })
+                if is_no_room(source) && writing.reserve.free(self.disk.as_ref()) =>
+            {
+                self.try_commit(state, base)
+            }
+            result => result,
         }
-        let rev = base.next();
-        let text = encode(state, rev).map_err(|error| not_committed(io::Error::other(error)))?;
-        match (document, fell_back) {
-            (Some(document), None) => self
-                .replace(&self.state.join(PREVIOUS), &document.text)
-                .map_err(|error| not_committed(error.into_io()))?,
-            (_, None | Some(BadDocument::Missing)) => {}
-            // The revision before stays what it is, and the damaged document is no revision.
-            (_, Some(_)) => self.keep_damaged(&path).map_err(not_committed)?,
-        }
-        match self.replace(&path, &text) {
-            Ok(()) => Ok(rev),
-            Err(ReplaceError::Before(source)) => Err(not_committed(source)),
-            Err(ReplaceError::Unclear(source)) => Err(CommitError::Unknown {
-                place: Place::file(&path),
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<(), CommitError> {
+        let mut writing = self.turn();
+        let length = self.length(CURRENT);
+        let documents = [length, length.saturating_add(bytes)];
+        let reserve = &mut writing.reserve;
+        reserve
+            .take(self.disk.as_ref(), &self.state, documents)
+            .map_err(|source| CommitError::NotCommitted {
+                place: Place::file(&self.state),
+                hint: hint_of_write(&source),
                 source,
-                hint: WRITABLE,
-            }),
-        }
+            })
+    }
+
+    fn release(&self) {
+        self.turn().reserve.free(self.disk.as_ref());
     }
 
     fn watch(&self, seen: Rev) -> Result<Option<Rev>, LoadError> {

@@ -27,6 +27,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`CommitError`] says whether the new state may be in place.
     fn commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError>;
 
+    /// Makes sure that there is room for one commit of a document that is `bytes` larger than the
+    /// present one. The room is kept until it is used by a commit that finds no other, until
+    /// [`Store::release`], or until the program ends; it replaces room that was kept before.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError::NotCommitted`], if there is no such room.
+    fn reserve(&self, bytes: usize) -> Result<(), CommitError>;
+
+    /// Gives up what [`Store::reserve`] keeps.
+    fn release(&self);
+
     /// The revision in place, if it is newer than `seen`, or the revision `seen` is damaged. Asked
     /// at every tick, so that a change by another process is noticed.
     ///

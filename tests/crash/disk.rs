@@ -54,6 +54,8 @@ pub(crate) struct Mount {
 struct Volume {
     nodes: Vec<Node>,
     promise: Promise,
+    /// How many bytes all files may hold; `None` if there is no limit.
+    capacity: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -112,7 +114,11 @@ impl SimDisk {
             pending: Vec::new(),
         };
         let nodes = vec![Node::Directory(root), Node::Directory(Directory::default())];
-        Self(Arc::new(Mutex::new(Volume { nodes, promise })))
+        Self(Arc::new(Mutex::new(Volume {
+            nodes,
+            promise,
+            capacity: None,
+        })))
     }
 
     pub(crate) fn mount(&self, steps: Arc<Steps>, error: ErrorKind) -> Mount {
@@ -121,6 +127,12 @@ impl SimDisk {
             steps,
             error,
         }
+    }
+
+    /// Leaves this much room, in bytes.
+    pub(crate) fn limit_room(&self, room: usize) {
+        let mut volume = self.lock();
+        volume.capacity = Some(volume.used() + room);
     }
 
     /// The power goes, or only the program does.
@@ -213,6 +225,26 @@ impl Volume {
             }
         }
         Ok(at)
+    }
+
+    /// How many bytes the files hold that have a name.
+    fn used(&self) -> usize {
+        let (mut used, mut pending) = (0, vec![0]);
+        while let Some(at) = pending.pop() {
+            match &self.nodes[at] {
+                Node::File(contents) => used += contents.now.len(),
+                Node::Directory(directory) => pending.extend(directory.now.values()),
+                Node::Link(_) => {}
+            }
+        }
+        used
+    }
+
+    /// What of `contents` there is room for.
+    fn fitting<'a>(&self, contents: &'a [u8]) -> &'a [u8] {
+        let room = |capacity: usize| capacity.saturating_sub(self.used());
+        let room = self.capacity.map_or(contents.len(), room);
+        &contents[..room.min(contents.len())]
     }
 
     fn directory(&mut self, path: &Path) -> io::Result<&mut Directory> {
@@ -486,11 +518,13 @@ impl DiskFile for Handle {
             _ => contents,
         };
         let mut volume = self.mount.disk.lock();
-        volume.file(self.node).now.extend_from_slice(written);
+        let fitting = volume.fitting(written);
+        volume.file(self.node).now.extend_from_slice(fitting);
         drop(volume);
         match fault {
             Some(Fault::KillWithin | Fault::KillAfter) => steps.die(),
             Some(Fault::FailWithin) => Err(ErrorKind::StorageFull.into()),
+            _ if fitting.len() < written.len() => Err(ErrorKind::StorageFull.into()),
             _ => Ok(()),
         }
     }

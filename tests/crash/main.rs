@@ -185,6 +185,22 @@ fn a_restart_writes_nothing_and_an_update_writes_once() {
     });
 }
 
+#[test]
+fn a_registered_service_starts_on_a_full_disk() {
+    on_a_bench(async |bench| {
+        let scenario = SCENARIOS.iter().find(|s| s.name == "restart").unwrap();
+        let mut world = World::new(bench, *scenario, Broken::default()).await;
+        world.fill_disk();
+        let mut random = Random::new(0);
+
+        let (end, _) = world.interrupted(Target::Nothing, &mut random).await;
+
+        assert!(matches!(end, End::Ready), "{end:?}");
+        assert_eq!(world.writes(), [] as [&str; 0]);
+        assert_eq!(world.found(), []);
+    });
+}
+
 /// Runs the points; what was found by scenario, and in words.
 fn run(points: &[Point], broken: Broken, scenarios: &[Scenario]) -> (Vec<Tally>, Vec<String>) {
     let next = AtomicUsize::new(0);

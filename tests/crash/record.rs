@@ -164,6 +164,14 @@ impl Store for Recorded {
         result
     }
 
+    fn reserve(&self, bytes: usize) -> Result<(), CommitError> {
+        self.store.reserve(bytes)
+    }
+
+    fn release(&self) {
+        self.store.release();
+    }
+
     fn read_key(&self, kid: &Kid) -> Result<Secret, KeyStoreError> {
         self.store.read_key(kid)
     }

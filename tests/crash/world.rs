@@ -203,6 +203,11 @@ impl<'a> World<'a> {
         self.bench.wires.writes()
     }
 
+    /// Leaves no room on the disk.
+    pub(crate) fn fill_disk(&self) {
+        self.disk.limit_room(0);
+    }
+
     async fn start(&mut self, target: Target, error: ErrorKind) -> (End, Vec<Step>) {
         let steps = Arc::new(Steps::new(target));
         let app = Arc::new(Mutex::new(None));

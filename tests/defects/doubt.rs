@@ -179,6 +179,14 @@ impl Store for Unreliable {
         self.inner.watch(seen)
     }
 
+    fn reserve(&self, bytes: usize) -> Result<(), CommitError> {
+        self.inner.reserve(bytes)
+    }
+
+    fn release(&self) {
+        self.inner.release();
+    }
+
     fn read_key(&self, kid: &Kid) -> Result<Secret, KeyStoreError> {
         self.inner.read_key(kid)
     }

@@ -17,8 +17,8 @@ use crate::rotator::RotateError;
 use crate::service::ServiceError;
 use crate::state::{Rev, RingRefusal};
 use crate::store::{
-    BOTH_BAD, BadDocument, CommitError, KEY_MISSING, KEY_READABLE, KeyStoreError, LoadError, Place,
-    READABLE, WRITABLE,
+    BOTH_BAD, BadDocument, CommitError, FULL, KEY_MISSING, KEY_READABLE, KeyStoreError, LoadError,
+    Place, READABLE, WRITABLE,
 };
 
 const STATE: &str = "/var/lib/bff/state.json";
@@ -66,7 +66,7 @@ pub(super) fn not_committed() -> CommitError {
     CommitError::NotCommitted {
         place: place(STATE),
         source: io::Error::from_raw_os_error(28),
-        hint: WRITABLE,
+        hint: FULL,
     }
 }
 

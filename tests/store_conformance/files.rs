@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bff::disk::{Disk, HostDisk, PRIVATE};
+use bff::local_files::Directories;
 use bff::store::{FileStore, Store};
 use tempfile::TempDir;
 
@@ -105,6 +106,25 @@ impl Files {
         file.write(text).unwrap();
         file.sync().unwrap();
         disk.sync_directory(&self.state).unwrap();
+    }
+
+    /// Leaves this much room on the disk, in bytes.
+    pub(crate) fn limit_room(&self, room: usize) {
+        match &self.disk {
+            Medium::Memory(disk) => disk.limit_room(room),
+            Medium::Host { .. } => panic!("no disk of a test"),
+        }
+    }
+
+    /// The names of the files of the state, as the next start finds them.
+    pub(crate) fn names_after_a_start(&self) -> Vec<String> {
+        let disk = self.disk(Target::Nothing);
+        let directories = Directories::open(Arc::clone(&disk), &self.keys, &self.state, "a test");
+        drop(directories.unwrap());
+        let mut paths = disk.list(&self.state).unwrap();
+        paths.sort();
+        let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+        paths.iter().map(name).collect()
     }
 
     fn store(&self, target: Target) -> Arc<dyn Store> {

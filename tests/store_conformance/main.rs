@@ -16,6 +16,7 @@
 #[path = "../crash/disk.rs"]
 mod disk;
 mod files;
+mod full_disk;
 mod ledger;
 mod memory;
 mod properties;

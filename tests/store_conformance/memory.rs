@@ -244,6 +244,16 @@ impl Store for Memory {
         Ok((rev != seen && !self.has(Flaw::SeesNoChange)).then_some(rev))
     }
 
+    /// It has all the room that there is.
+    fn reserve(&self, _bytes: usize) -> Result<(), CommitError> {
+        match self.call() {
+            (Weather::Failing, _) => Err(not_committed("the connection was refused")),
+            _ => Ok(()),
+        }
+    }
+
+    fn release(&self) {}
+
     fn read_key(&self, kid: &Kid) -> Result<Secret, KeyStoreError> {
         let place = place(kid);
         let kept = match self.call() {

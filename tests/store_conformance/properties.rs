@@ -57,6 +57,7 @@ properties! {
     every_legal_key_id_can_be_kept,
     of_many_keys_under_one_key_id_one_is_kept,
     an_error_names_the_place_and_what_to_do_and_no_secret,
+    room_is_reserved_and_released_without_a_trace,
 }
 
 pub(crate) fn an_empty_store_loads_as_an_empty_state_at_revision_0(site: &dyn Site) {
@@ -361,6 +362,34 @@ pub(crate) fn an_error_names_the_place_and_what_to_do_and_no_secret(site: &dyn S
         SECRETS.iter().all(|secret| !printed.contains(secret)),
         "{printed}"
     );
+}
+
+pub(crate) fn room_is_reserved_and_released_without_a_trace(site: &dyn Site) {
+    let store = site.open();
+    let states = [
+        state(&json!({})),
+        state(&json!({"client_name": "x".repeat(1000)})),
+    ];
+    store.commit(&states[0], rev(0)).unwrap();
+
+    for store in (0..).map_while(|number| site.open_failing(number)) {
+        if let Err(error) = store.reserve(1000) {
+            let is_told = matches!(error, CommitError::NotCommitted { .. });
+            assert!(is_told, "{error:?}");
+            check_commit(Err::<(), _>(error), &site.name());
+        }
+        store.release();
+    }
+    store.release();
+    store.reserve(1000).unwrap();
+    let found = store.load().unwrap();
+    if !site.is_shared() {
+        assert_holds(store.as_ref(), &states[0], 1);
+    }
+    let committed = store.commit(&states[1], found.rev).unwrap();
+    store.release();
+
+    assert_holds(site.reopen().as_ref(), &states[1], committed.number());
 }
 
 fn check_load<T>(result: Result<T, LoadError>, place: &str) -> bool {
