@@ -122,12 +122,30 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Any I/O error.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes the lock on the file at `path`, and writes `owner` into it.
+    /// Whether there is one directory behind both paths.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn is_same(&self, one: &Path, other: &Path) -> io::Result<bool>;
+
+    /// Whether entries of a directory may be made and removed, as far as can be told.
+    fn is_writable(&self, directory: &Path) -> bool;
+
+    /// Takes the lock on the file at `path`, and writes `owner` into it if there is room.
     ///
     /// # Errors
     ///
     /// Any I/O error; that another process holds it is not one.
     fn lock(&self, path: &Path, owner: &str) -> io::Result<Lock>;
+
+    /// Takes the lock on a directory itself, which nobody can remove and which needs no write;
+    /// `None` where the file system has no such locks.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; that another process holds it is not one.
+    fn lock_directory(&self, path: &Path) -> io::Result<Option<Lock>>;
 }
 
 /// What can be found at a path.
@@ -192,7 +210,7 @@ pub trait DiskFile: fmt::Debug + Send {
 pub enum Lock {
     /// It is ours until this is dropped.
     Held(Box<dyn Held>),
-    /// Another process holds it: what that process wrote into it.
+    /// Another process holds it: what that process wrote into it, if anything.
     Taken(String),
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::{
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use nix::unistd::{Gid, Uid, getgroups};
+use nix::unistd::{AccessFlags, Gid, Uid, access, getgroups};
 use secrecy::zeroize::Zeroizing;
 
 use super::access::{Access, Attributes, Opened, PRIVATE, User};
@@ -119,6 +119,15 @@ impl Disk for HostDisk {
         fs::remove_file(path)
     }
 
+    fn is_same(&self, one: &Path, other: &Path) -> io::Result<bool> {
+        let place = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+        Ok(place(one)? == place(other)?)
+    }
+
+    fn is_writable(&self, directory: &Path) -> bool {
+        access(directory, AccessFlags::W_OK).is_ok()
+    }
+
     fn lock(&self, path: &Path, owner: &str) -> io::Result<Lock> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -137,9 +146,19 @@ impl Disk for HostDisk {
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        file.set_len(0)?;
-        file.write_all(owner.as_bytes())?;
+        // It is held on a full disk too: only its owner is not known to others then.
+        let noted = file.set_len(0);
+        drop(noted.and_then(|()| file.write_all(owner.as_bytes())));
         Ok(Lock::Held(Box::new(file)))
+    }
+
+    fn lock_directory(&self, path: &Path) -> io::Result<Option<Lock>> {
+        let directory = File::open(path)?;
+        Ok(match directory.try_lock() {
+            Ok(()) => Some(Lock::Held(Box::new(directory))),
+            Err(TryLockError::WouldBlock) => Some(Lock::Taken(String::new())),
+            Err(TryLockError::Error(_)) => None,
+        })
     }
 }
 

@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk::{self, Disk, Held, Lock, OwnFiles};
+use super::directory_lock::DirectoryLock;
+use super::open_error::OpenError;
+use crate::disk::{self, Disk, OwnFiles};
 
 /// The directories of keys and state, which this process owns until this is dropped.
 #[derive(Debug)]
@@ -14,73 +16,17 @@ pub struct Directories {
     files: OwnFiles,
     keys: PathBuf,
     state: PathBuf,
-    /// One process owns a state directory.
-    #[expect(dead_code, reason = "dropping it releases the lock")]
-    lock: Box<dyn Held>,
+    #[expect(dead_code, reason = "dropping it releases the locks")]
+    lock: DirectoryLock,
 }
-
-/// Why the directories cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// This process may not give files to the group that may read keys.
-    #[error("bff is not a member of group {group} (BFF_KEYS_GROUP), so it cannot give keys to it")]
-    Group {
-        /// The group.
-        group: u32,
-    },
-    /// Another process owns the state directory.
-    #[error("{path} is locked by another bff ({owner})")]
-    Locked {
-        /// The lock file.
-        path: PathBuf,
-        /// What the owner wrote into it.
-        owner: String,
-    },
-    /// The directory cannot be made, read or written.
-    #[error("cannot use the directory {path}")]
-    Unusable {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl OpenError {
-    /// What an operator can do now.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Group { .. } => {
-                "add the user that runs bff to that group (in a container: --group-add, group_add, \
-                 supplementalGroups), or change BFF_KEYS_GROUP"
-            }
-            Self::Locked { .. } => "stop the other bff, or give each its own BFF_STATE_DIR",
-            Self::Unusable { source, .. }
-                if matches!(
-                    source.kind(),
-                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                "a file with that name already exists where the directory should be: move it away, \
-                 or change BFF_KEYS_DIR or BFF_STATE_DIR"
-            }
-            Self::Unusable { .. } => {
-                "let the user that runs bff write to BFF_STATE_DIR and BFF_KEYS_DIR, and check \
-                 that the disk is neither full nor mounted read-only"
-            }
-        }
-    }
-}
-
-const LOCK: &str = "bff.lock";
 
 /// The documents of the state, by which a first start is told from a later one.
 const DOCUMENTS: [&str; 2] = ["state.json", "state.previous.json"];
 
 impl Directories {
     /// Makes the directories if need be, takes the lock, and removes what an interrupted write
-    /// left behind.
+    /// left behind. Where there are documents already, nothing of that needs a volume that can be
+    /// written.
     ///
     /// `owner` is shown to another process that finds the lock taken.
     ///
@@ -103,15 +49,24 @@ impl Directories {
         // Keys that are mounted read-only are there already.
         disk::create_directory(disk.as_ref(), keys).map_err(unusable(keys))?;
         disk::create_directory(disk.as_ref(), state).map_err(unusable(state))?;
-        let path = state.join(LOCK);
-        let lock = match disk.lock(&path, owner).map_err(unusable(state))? {
-            Lock::Held(lock) => lock,
-            Lock::Taken(owner) => return Err(OpenError::Locked { path, owner }),
-        };
+        let is_first = is_first_start(disk.as_ref(), state).map_err(unusable(state))?;
+        let lock = DirectoryLock::take(disk.as_ref(), keys, state, owner, is_first)?;
+        let is_writable = disk.is_writable(state);
+        if !is_writable {
+            tracing::error!(
+                path = %state.display(),
+                "{} cannot be written, so that nothing can be registered, renewed or rotated; \
+                 hint: mount it so that the user that runs bff can write",
+                state.display()
+            );
+        }
         // A document that an earlier process wrote just before it ended is used from here on, so it
-        // has to be durable.
-        disk.sync_directory(state).map_err(unusable(state))?;
-        if is_first_start(disk.as_ref(), state).map_err(unusable(state))? {
+        // has to be durable. What cannot be written has not been written just now.
+        match disk.sync_directory(state) {
+            Err(error) if is_writable => return Err(unusable(state)(error)),
+            _ => {}
+        }
+        if is_first {
             for directory in [state, keys] {
                 disk::anchor(disk.as_ref(), directory).map_err(unusable(directory))?;
             }
@@ -123,7 +78,9 @@ impl Directories {
                         tracing::info!(path = %path.display(), "Removed an unfinished file");
                     }
                 }
-                Err(error) if directory == state => return Err(unusable(state)(error)),
+                Err(error) if directory == state && is_writable => {
+                    return Err(unusable(state)(error));
+                }
                 Err(_) => {}
             }
         }
@@ -212,6 +169,43 @@ mod tests {
 
         drop(first);
         open(directory.path(), "b").unwrap();
+    }
+
+    #[test]
+    fn whoever_removes_the_lock_file_lets_nobody_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = open(directory.path(), "a").unwrap();
+        fs::remove_file(directory.path().join("bff.lock")).unwrap();
+
+        let error = open(directory.path(), "b").unwrap_err();
+        assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+
+        drop(first);
+        open(directory.path(), "b").unwrap();
+    }
+
+    #[test]
+    fn two_services_cannot_share_a_keys_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let [keys, one, other] = ["keys", "one", "other"].map(|name| root.path().join(name));
+        let disk = || Arc::new(HostDisk);
+        let first = Directories::open(disk(), &keys, &one, "a").unwrap();
+
+        let error = Directories::open(disk(), &keys, &other, "b").unwrap_err();
+        assert!(error.to_string().contains("keys is locked"), "{error}");
+
+        drop(first);
+        Directories::open(disk(), &keys, &other, "b").unwrap();
+    }
+
+    #[test]
+    fn one_directory_under_two_names_is_one_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let (keys, alias) = (root.path().join("keys"), root.path().join("alias"));
+        fs::create_dir(&keys).unwrap();
+        std::os::unix::fs::symlink("keys", &alias).unwrap();
+
+        Directories::open(Arc::new(HostDisk), &keys, &alias, "a").unwrap();
     }
 
     #[test]

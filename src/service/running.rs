@@ -7,7 +7,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 
 use super::service_error::ServiceError;
-use crate::app::{App, Backoff, Bootstrap, Panicked};
+use crate::app::{App, Backoff, Bootstrap, Panicked, UpdateError, chain};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
@@ -65,7 +65,15 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServiceError
         listen_on("admin listener", operator, http::admin_router(&parts), &app);
         admin_address = Some(address);
     }
-    app.serving().await?;
+    match app.serving().await {
+        // The set is served all the same, and the rotator tries again.
+        Err(UpdateError::Commit(error)) => tracing::error!(
+            "It could not be stored since when the JWK Set is served: {}; hint: {}",
+            chain(&error),
+            error.hint()
+        ),
+        result => result?,
+    }
     app.show_locally().await;
     let task = Arc::clone(&rotator);
     app.supervision

@@ -453,6 +453,22 @@ impl Disk for Mount {
         })
     }
 
+    fn is_same(&self, one: &Path, other: &Path) -> io::Result<bool> {
+        let volume = self.disk.lock();
+        Ok(volume.find(one)? == volume.find(other)?)
+    }
+
+    fn is_writable(&self, _directory: &Path) -> bool {
+        !self.steps.is_read_only()
+    }
+
+    fn lock_directory(&self, path: &Path) -> io::Result<Option<Lock>> {
+        self.step(Kind::Look, "lock directory", path, |volume| {
+            volume.directory(path)?;
+            Ok(Some(Lock::Held(Box::new(Unlocked))))
+        })
+    }
+
     /// The run before is over whenever there is another one, so that nobody has the lock.
     fn lock(&self, path: &Path, owner: &str) -> io::Result<Lock> {
         self.step(Kind::Change, "lock", path, |volume| {

@@ -201,6 +201,20 @@ fn a_registered_service_starts_on_a_full_disk() {
     });
 }
 
+#[test]
+fn a_registered_service_starts_on_a_volume_that_can_only_be_read() {
+    on_a_bench(async |bench| {
+        let scenario = SCENARIOS.iter().find(|s| s.name == "restart").unwrap();
+        let mut world = World::new(bench, *scenario, Broken::default()).await;
+
+        let (end, _) = world.read_only().await;
+
+        assert!(matches!(end, End::Ready), "{end:?}");
+        assert_eq!(world.writes(), [] as [&str; 0]);
+        assert_eq!(world.found(), []);
+    });
+}
+
 /// Runs the points; what was found by scenario, and in words.
 fn run(points: &[Point], broken: Broken, scenarios: &[Scenario]) -> (Vec<Tally>, Vec<String>) {
     let next = AtomicUsize::new(0);

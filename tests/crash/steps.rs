@@ -65,6 +65,8 @@ pub(crate) enum Target {
     Step(usize, Fault),
     /// Some fault of that step, by this number.
     Any(usize, u64),
+    /// Every step that changes the disk fails.
+    ReadOnly,
 }
 
 #[derive(Clone, Debug)]
@@ -122,8 +124,14 @@ impl Steps {
                 let faults = kind.faults();
                 Some(faults[usize::try_from(random).unwrap() % faults.len()])
             }
+            Target::ReadOnly if matches!(kind, Kind::Change | Kind::Write) => Some(Fault::Fail),
             _ => None,
         }
+    }
+
+    /// Whether the disk can only be read.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self.lock().target, Target::ReadOnly)
     }
 
     /// Kills the program: the thread that calls this unwinds.

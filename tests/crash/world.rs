@@ -203,6 +203,12 @@ impl<'a> World<'a> {
         self.bench.wires.writes()
     }
 
+    /// A start on a disk that can only be read.
+    pub(crate) async fn read_only(&mut self) -> (End, Vec<Step>) {
+        self.start(Target::ReadOnly, ErrorKind::ReadOnlyFilesystem)
+            .await
+    }
+
     /// Leaves no room on the disk.
     pub(crate) fn fill_disk(&self) {
         self.disk.limit_room(0);
