@@ -35,7 +35,7 @@ pub use published::PublishedJwks;
 pub use reencrypt::{ReencryptError, Reencrypted, reencrypt};
 pub use restoration::Restoration;
 pub use shared::{App, OpenAppError, Parts, owner};
-pub use shutdown::{Panicked, Shutdown, Signals};
+pub use shutdown::{Effect, Panicked, Shutdown, Signals, Stopping};
 pub use signer::{NoSigner, Signer};
 pub use status::{
     KeyReport, OrphanReport, Phase, ProjectionReport, RegistrationReport, RegistrationState,

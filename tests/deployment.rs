@@ -44,7 +44,9 @@ fn a_container_is_not_killed_while_a_request_to_the_idp_is_under_way() {
         ")",
     );
     let request = Duration::from_secs(request.parse().unwrap());
-    let needed = request.max(Shutdown::GRACE) + Duration::from_secs(5);
+    let spare = Duration::from_secs(5);
+    assert!(Shutdown::LONGEST >= request + spare, "time to store it");
+    let needed = Shutdown::LONGEST + spare;
     for (file, name) in [
         ("docker-compose.yml", "stop_grace_period: "),
         ("docker-compose.production.yml", "stop_grace_period: "),

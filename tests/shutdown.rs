@@ -21,6 +21,9 @@ use support::world::{World, env};
 
 const TOKEN: &str = "an-admin-token-of-32-characters!";
 
+/// Longer than the grace for work without an effect, in milliseconds.
+const LATE: u64 = 12_000;
+
 /// Half of the time after which work is cut off even without a second signal.
 const SOON: Duration = Duration::from_secs(5);
 
@@ -102,21 +105,71 @@ async fn a_start_that_waits_for_its_idp_ends_at_once() {
 #[tokio::test]
 async fn a_registration_under_way_is_seen_through() {
     let world = World::new().await;
-    let (on, millis) = (Endpoint::Register, 500);
-    world.idp.faults().set(Fault::Delay { on, millis });
-    let env = world.env_with_token();
-    let bff = Bff::serve(&env);
-    eventually("the request has arrived", async || {
-        (!world.received(Endpoint::Register).is_empty()).then_some(())
-    })
-    .await;
+    let bff = registering(&world, 500).await;
 
     let ended = bff.stop().await;
 
     assert_eq!(ended.code, Some(0), "{ended}");
     assert_eq!(world.clients(), [world.client_id()]);
-    world.run(&env).await;
+    world.run(&world.env_with_token()).await;
     assert_eq!(world.received(Endpoint::Register).len(), 1);
+}
+
+/// Its answer names a client that would otherwise be lost.
+#[tokio::test]
+async fn a_registration_under_way_is_waited_for_to_its_own_time_limit() {
+    let world = World::new().await;
+    let bff = registering(&world, LATE).await;
+
+    let ended = bff.stop().await;
+
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert_eq!(world.clients(), [world.client_id()]);
+}
+
+#[tokio::test]
+async fn a_second_signal_does_not_wait_for_a_registration() {
+    let world = World::new().await;
+    let bff = registering(&world, 60_000).await;
+    let before = Instant::now();
+    bff.signal("TERM");
+    bff.says("SIGTERM: stopping").await;
+
+    let ended = bff.stop().await;
+
+    assert!(before.elapsed() < SOON, "{ended}");
+    assert!(ended.stderr.contains("work unfinished"), "{ended}");
+}
+
+/// The IdP answers the discovery after the signal: no registration follows.
+#[tokio::test]
+async fn nothing_that_has_an_effect_begins_after_a_signal() {
+    let world = World::new().await;
+    let (on, millis) = (Endpoint::Discovery, 2_000);
+    world.idp.faults().set(Fault::Delay { on, millis });
+    let bff = Bff::serve(&world.env_with_token());
+    arrived(&world, Endpoint::Discovery).await;
+
+    let ended = bff.stop().await;
+
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(world.received(Endpoint::Register).is_empty());
+}
+
+/// A `bff` whose registration has arrived, and is answered after this time.
+async fn registering(world: &World, millis: u64) -> Bff {
+    let on = Endpoint::Register;
+    world.idp.faults().set(Fault::Delay { on, millis });
+    let bff = Bff::serve(&world.env_with_token());
+    arrived(world, on).await;
+    bff
+}
+
+async fn arrived(world: &World, at: Endpoint) {
+    eventually("the request has arrived", async || {
+        (!world.received(at).is_empty()).then_some(())
+    })
+    .await;
 }
 
 type Asking = tokio::task::JoinHandle<reqwest::Result<u16>>;

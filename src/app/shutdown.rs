@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// Tells the tasks when to stop, and waits for them.
 ///
@@ -17,7 +18,21 @@ pub struct Shutdown {
     soft: CancellationToken,
     hard: CancellationToken,
     tasks: TaskTracker,
+    effects: TaskTracker,
 }
+
+/// Held while a request is under way that may have an effect at the IdP, until its answer is
+/// stored: the end waits for it.
+#[derive(Debug)]
+#[must_use]
+pub struct Effect {
+    _token: TaskTrackerToken,
+}
+
+/// The service stops: nothing that may have an effect is begun.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("stopped before it was done")]
+pub struct Stopping;
 
 /// A task panicked; the message is on standard error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -32,8 +47,14 @@ pub struct Signals {
 }
 
 impl Shutdown {
-    /// How long present work may take after the first signal.
+    /// How long work without an effect at the IdP may take after the first signal.
     pub const GRACE: Duration = Duration::from_secs(10);
+
+    /// How long the end waits at most: the time limit of a request, and time to store its answer.
+    pub const LONGEST: Duration = Duration::from_secs(40);
+
+    /// How long a task may take to end after its effect.
+    const LAST: Duration = Duration::from_secs(1);
 
     /// Nothing has been asked yet.
     pub fn new() -> Self {
@@ -70,9 +91,30 @@ impl Shutdown {
         }
     }
 
+    /// Begins what may have an effect at the IdP.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopping`] if an end has been asked for.
+    pub fn effect(&self) -> Result<Effect, Stopping> {
+        // Taken first: an end that is asked for in between either sees it or prevents it.
+        let effect = Effect {
+            _token: self.effects.token(),
+        };
+        if self.soft.is_cancelled() {
+            return Err(Stopping);
+        }
+        Ok(effect)
+    }
+
     /// Asks everything to come to an end.
     pub fn begin(&self) {
         self.soft.cancel();
+    }
+
+    /// Whether an end has been asked for.
+    pub fn is_begun(&self) -> bool {
+        self.soft.is_cancelled()
     }
 
     /// Completes when an end has been asked for.
@@ -85,18 +127,33 @@ impl Shutdown {
         self.hard.cancelled().await;
     }
 
-    /// Waits for the tasks: until they are done, [`Shutdown::GRACE`] is over, or `impatience`
-    /// completes. Says whether all of them ended.
+    /// Waits for the tasks: until they are done, until [`Shutdown::GRACE`] is over and no
+    /// [`Effect`] is under way, or `impatience` completes. Says whether all of them ended.
     pub async fn finish(&self, impatience: impl Future<Output = ()>) -> bool {
         self.begin();
         self.tasks.close();
+        self.effects.close();
         let done = tokio::select! {
             () = self.tasks.wait() => true,
-            () = tokio::time::sleep(Self::GRACE) => false,
+            () = self.patience() => false,
             () = impatience => false,
         };
         self.hard.cancel();
         done
+    }
+
+    async fn patience(&self) {
+        tokio::time::sleep(Self::GRACE).await;
+        if self.effects.is_empty() {
+            return;
+        }
+        let left = Self::LONGEST.saturating_sub(Self::GRACE);
+        if tokio::time::timeout(left, self.effects.wait())
+            .await
+            .is_ok()
+        {
+            tokio::time::sleep(Self::LAST).await;
+        }
     }
 }
 
@@ -136,6 +193,48 @@ mod tests {
         let slow = Shutdown::new();
         slow.spawn(tokio::time::sleep(Shutdown::GRACE * 2));
         assert!(!slow.finish(std::future::pending()).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_an_effect_is_waited_for_longer_but_not_for_ever() {
+        for (takes, ends) in [
+            (Shutdown::LONGEST - Duration::from_secs(1), true),
+            (Shutdown::LONGEST * 2, false),
+        ] {
+            let shutdown = Shutdown::new();
+            let effect = shutdown.effect().unwrap();
+            shutdown.spawn(async move {
+                tokio::time::sleep(takes).await;
+                drop(effect);
+            });
+
+            assert_eq!(shutdown.finish(std::future::pending()).await, ends);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_work_is_cut_off_while_an_effect_is_waited_for_no_longer_than_that() {
+        let shutdown = Shutdown::new();
+        let effect = shutdown.effect().unwrap();
+        shutdown.spawn(std::future::pending());
+        shutdown.spawn(async move {
+            tokio::time::sleep(Shutdown::GRACE * 2).await;
+            drop(effect);
+        });
+        let before = tokio::time::Instant::now();
+
+        assert!(!shutdown.finish(std::future::pending()).await);
+
+        assert_eq!(before.elapsed(), Shutdown::GRACE * 2 + Shutdown::LAST);
+    }
+
+    #[test]
+    fn nothing_that_may_have_an_effect_begins_after_the_signal() {
+        let shutdown = Shutdown::new();
+
+        shutdown.begin();
+
+        assert_eq!(shutdown.effect().err(), Some(Stopping));
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::endpoints_error::EndpointsError;
 use super::proof_error::ProofError;
 use super::registration_error::RegistrationError;
-use crate::app::{Class, Panicked, UpdateError, chain};
+use crate::app::{Class, Panicked, Stopping, UpdateError, chain};
 use crate::idp::IdpAdminError;
 use crate::registration::{Blocked, RefusalKind};
 use crate::state::ClientRefusal;
@@ -36,6 +36,9 @@ pub enum BootstrapError {
     /// No client was registered.
     #[error(transparent)]
     Registration(#[from] RegistrationError),
+    /// The service stops.
+    #[error(transparent)]
+    Stopping(#[from] Stopping),
 }
 
 impl From<UpdateError<ClientRefusal>> for BootstrapError {
@@ -64,9 +67,11 @@ impl BootstrapError {
                 | Blocked::TokenSpent,
             ) => Class::NotAccepted,
             Self::Blocked(Blocked::IssuerChanged { .. }) => Class::Configuration,
-            Self::Blocked(_) | Self::Commit(_) | Self::Panicked(_) | Self::Refused(_) => {
-                Class::Failure
-            }
+            Self::Blocked(_)
+            | Self::Commit(_)
+            | Self::Panicked(_)
+            | Self::Refused(_)
+            | Self::Stopping(_) => Class::Failure,
             Self::Endpoints(error) => error.class(),
             Self::Proof(error) => error.class(),
             Self::Registration(error) => error.class(),
@@ -128,6 +133,7 @@ impl BootstrapError {
             Self::Proof(error) => error.hint(),
             Self::Refused(_) => "start again; `bff status` shows what is registered",
             Self::Registration(error) => error.hint(),
+            Self::Stopping(_) => "start `bff serve`, or run the command again, to go on",
         }
     }
 

@@ -36,6 +36,8 @@ impl ManagedClient<'_> {
             let what = "there is no registration access token".to_owned();
             return Ok(ManagementOutcome::Unknown(what));
         };
+        // Some IdPs renew the token with each read.
+        let _effect = self.app.shutdown.effect()?;
         let requests = ManagementClient::new(self.http.clone(), management.clone());
         let answer = match requests.read(|| self.app.clock.now()).await {
             Ok(answer) => answer,
@@ -104,6 +106,7 @@ impl ManagedClient<'_> {
             return Ok(false);
         };
         let client_id = client.client_id.as_str();
+        let _effect = self.app.shutdown.effect()?;
         let renewed = match admin.renew_registration_access_token(client_id).await {
             Ok(renewed) => renewed,
             Err(error) => {

@@ -37,6 +37,7 @@ impl Session<'_> {
             started_at: self.app().clock.now(),
             answer: None,
         };
+        let _effect = self.app().shutdown.effect()?;
         let forced = self.client.dcr().force_replace;
         let intend = |state: &mut State| state.intend(attempt.clone(), forced, attempt.started_at);
         self.app().ledger.record(intend).await?;
@@ -293,6 +294,7 @@ impl Session<'_> {
             expires_in: None,
             max_uses: Some(1),
         };
+        let _effect = self.app().shutdown.effect()?;
         let minted = admin.mint_initial_access_token(&wanted).await?;
         let now = self.app().clock.now();
         let kept = MintedIat {

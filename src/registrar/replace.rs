@@ -84,7 +84,12 @@ impl Session<'_> {
     pub(super) async fn delete_orphans(&self, were_accepted: bool) -> Result<(), BootstrapError> {
         let state = self.app().ledger.state();
         let now = self.app().clock.now();
+        // An orphan that an older state names may be a client that is in use.
+        if state.restored().is_some() {
+            return Ok(());
+        }
         for orphan in state.orphans().iter().filter(|orphan| orphan.is_due(now)) {
+            let _effect = self.app().shutdown.effect()?;
             let result = self.delete(orphan, were_accepted).await;
             self.settle_orphan(&orphan.client_id, result).await?;
         }

@@ -69,6 +69,7 @@ impl ManagedClient<'_> {
         let intended = recorded(desired, client, self.redirects());
         let was_read = read.is_some();
         let client_id = client.client_id.as_str();
+        let _effect = self.app.shutdown.effect()?;
         let intend =
             |state: &mut State| state.intend_update(client_id, intended.clone(), read.clone());
         self.app.ledger.update(intend).await?;

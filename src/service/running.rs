@@ -155,10 +155,9 @@ impl Running {
         }
     }
 
-    /// Stops: lets present requests finish, for [`Shutdown::GRACE`] at most or until `impatience`
-    /// completes. Says whether all of them did.
+    /// Stops as [`Shutdown::finish`] does. Says whether all present work was finished.
     ///
-    /// [`Shutdown::GRACE`]: crate::app::Shutdown::GRACE
+    /// [`Shutdown::finish`]: crate::app::Shutdown::finish
     pub async fn stop(self, impatience: impl Future<Output = ()>) -> bool {
         self.app.shutdown.finish(impatience).await
     }
@@ -186,6 +185,9 @@ async fn keep_trying(
         // What is registered goes on serving and signing, and is proven again by itself.
         let registered = spared && app.has_registration();
         if !dcr.allow_failure && !registered {
+            return Err(error);
+        }
+        if app.shutdown.is_begun() {
             return Err(error);
         }
         let _ = error.log();

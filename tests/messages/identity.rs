@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Entry, Samples, samples, section};
-use crate::app::{NoSigner, Panicked};
+use crate::app::{NoSigner, Panicked, Stopping};
 use crate::idp::{DiscoveryError, IdpAdminError};
 use crate::oauth::{InvalidInformation, InvalidMetadata, InvalidUrl, OAuthError};
 use crate::registrar::{BootstrapError, EndpointsError, ProofError, RegistrationError};
@@ -93,6 +93,7 @@ fn bootstrap() -> Samples<BootstrapError> {
         Proof: [ProofError::NoClient.into()]
         Refused: [BootstrapError::Refused(ClientRefusal::NoAttempt)]
         Registration: [BootstrapError::Registration(RegistrationError::NotSent(unreachable()))]
+        Stopping: [Stopping.into()]
     })
 }
 
