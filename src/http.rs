@@ -8,6 +8,7 @@ mod listener;
 mod metrics_text;
 mod order;
 mod problem;
+mod register_order;
 mod rotate;
 mod rotate_answers;
 mod router;

@@ -45,7 +45,7 @@ impl Backoff {
     /// Logs `failure` and waits, at least as long as the server asked for. Returns `false` if the
     /// service stops meanwhile, or, without a line and at once, if no time is left for another try.
     pub async fn try_again(&mut self, failure: &str, at_least: Option<Duration>) -> bool {
-        let Some(pause) = self.next_pause(at_least) else {
+        let Some(pause) = self.next(at_least) else {
             return false;
         };
         let retry_s = pause.as_secs_f64();
@@ -56,13 +56,14 @@ impl Backoff {
     /// Waits, at least as long as the server asked for. Returns `false` if the service stops
     /// meanwhile, or, at once, if no time is left for another try.
     pub async fn pause(&mut self, at_least: Option<Duration>) -> bool {
-        match self.next_pause(at_least) {
+        match self.next(at_least) {
             Some(pause) => self.wait(pause).await,
             None => false,
         }
     }
 
-    fn next_pause(&mut self, at_least: Option<Duration>) -> Option<Duration> {
+    /// The next pause, at least as long as the server asked for; none if no time is left.
+    pub fn next(&mut self, at_least: Option<Duration>) -> Option<Duration> {
         let pause = spread(self.next).max(at_least.unwrap_or_default());
         self.next = (self.next * 2).min(Self::LONGEST);
         let Some(deadline) = self.deadline else {
@@ -73,7 +74,8 @@ impl Backoff {
         enough.then(|| pause.min(left))
     }
 
-    async fn wait(&self, pause: Duration) -> bool {
+    /// Waits for such a pause. Returns `false` if the service stops meanwhile.
+    pub async fn wait(&self, pause: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(pause) => true,
             () = self.shutdown.begun() => false,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::failure_class::Class;
+use super::orders::{FailureReport, OrderReport, Orders};
 use crate::jose::Kid;
 use crate::registration::{AuthenticationOutcome, Drift, Proof};
 use jiff::Timestamp;
@@ -15,7 +17,10 @@ pub struct Condition {
 
 #[derive(Clone, Debug)]
 struct Inner {
-    bootstrap: Bootstrap,
+    standing: Bootstrap,
+    step: Option<&'static str>,
+    retry: Option<Retry>,
+    orders: Orders,
     has_looked: bool,
     proof: Option<Proof>,
     unstored_verdicts: BTreeMap<Kid, (String, AuthenticationOutcome)>,
@@ -25,13 +30,15 @@ struct Inner {
 /// How far the registration has come.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Bootstrap {
-    /// It failed. Whether it is tried again depends on why.
+    /// It failed.
     Failed {
         /// What went wrong, with its causes.
         error: String,
         /// What an operator can do.
         hint: &'static str,
-        /// Whether it is tried again by itself.
+        /// Who has to act.
+        class: Class,
+        /// Whether a retry with nothing changed can help.
         transient: bool,
     },
     /// Registration is off: the service only keeps keys.
@@ -45,17 +52,40 @@ pub enum Bootstrap {
     },
 }
 
+/// Says when a bootstrap that failed is tried again; only who does it says so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Retry {
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub next_try: Timestamp,
+}
+
+/// A bootstrap is under way, until this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct UnderWay<'a>(&'a Condition);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.change(|inner| inner.step = None);
+    }
+}
+
 impl Condition {
     /// The condition at the start; `registers` says whether a registration follows.
     pub fn new(registers: bool) -> Self {
-        let bootstrap = if registers {
+        let standing = if registers {
             Bootstrap::Starting { step: "starting" }
         } else {
             Bootstrap::Off
         };
         Self {
             inner: Mutex::new(Inner {
-                bootstrap,
+                standing,
+                step: None,
+                retry: None,
+                orders: Orders::default(),
                 has_looked: !registers,
                 proof: None,
                 unstored_verdicts: BTreeMap::new(),
@@ -66,7 +96,28 @@ impl Condition {
 
     /// How far the registration has come.
     pub fn bootstrap(&self) -> Bootstrap {
-        self.read().bootstrap
+        let Inner { standing, step, .. } = self.read();
+        step.map_or(standing, |step| Bootstrap::Starting { step })
+    }
+
+    /// What the last bootstrap has shown, whatever is under way.
+    pub fn standing(&self) -> Bootstrap {
+        self.read().standing
+    }
+
+    /// The step of the bootstrap under way.
+    pub fn step(&self) -> Option<&'static str> {
+        self.read().step
+    }
+
+    /// When a bootstrap that failed is tried again, if it is.
+    pub fn retry(&self) -> Option<Retry> {
+        self.read().retry
+    }
+
+    /// The last orders, the newest first.
+    pub fn orders(&self) -> Vec<OrderReport> {
+        self.read().orders.report()
     }
 
     /// Whether a start has asked the IdP once, whatever came of it.
@@ -90,9 +141,40 @@ impl Condition {
         (of_client == client_id).then_some(outcome)
     }
 
-    /// Notes how far the registration has come.
+    /// Notes that a bootstrap is under way.
+    pub fn begin(&self) -> UnderWay<'_> {
+        self.change(|inner| inner.step = Some("starting"));
+        UnderWay(self)
+    }
+
+    /// Notes how far the registration has come. A try that learnt nothing, because the IdP is not
+    /// available, takes nothing back.
     pub fn set_bootstrap(&self, bootstrap: Bootstrap) {
-        self.change(|inner| inner.bootstrap = bootstrap);
+        self.change(|inner| match bootstrap {
+            Bootstrap::Starting { step } => inner.step = Some(step),
+            Bootstrap::Failed {
+                class: Class::Unavailable,
+                transient: true,
+                ..
+            } if inner.standing == Bootstrap::Ready => {}
+            ended => inner.standing = ended,
+        });
+    }
+
+    /// Notes when a bootstrap that failed is tried again.
+    pub fn set_retry(&self, retry: Option<Retry>) {
+        self.change(|inner| inner.retry = retry);
+    }
+
+    /// Notes an order.
+    pub fn ordered(&self, now: Timestamp) -> OrderReport {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.orders.begin(now)
+    }
+
+    /// Notes what became of an order.
+    pub fn order_ended(&self, number: u64, failure: Option<FailureReport>) {
+        self.change(|inner| inner.orders.end(number, failure));
     }
 
     /// Notes that the IdP was asked, whatever came of it.
@@ -130,5 +212,55 @@ impl Condition {
 
     fn change(&self, change: impl FnOnce(&mut Inner)) {
         change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(class: Class) -> Bootstrap {
+        Bootstrap::Failed {
+            error: "it failed".to_owned(),
+            hint: "mend it",
+            class,
+            transient: class == Class::Unavailable,
+        }
+    }
+
+    #[test]
+    fn a_try_that_learnt_nothing_takes_nothing_back() {
+        let condition = Condition::new(true);
+        condition.set_bootstrap(failed(Class::Unavailable));
+        assert_eq!(
+            condition.standing(),
+            failed(Class::Unavailable),
+            "nothing was known"
+        );
+        condition.set_bootstrap(Bootstrap::Ready);
+
+        condition.set_bootstrap(failed(Class::Unavailable));
+
+        assert_eq!(condition.standing(), Bootstrap::Ready);
+        condition.set_bootstrap(failed(Class::NotAccepted));
+        assert_eq!(condition.standing(), failed(Class::NotAccepted));
+    }
+
+    #[test]
+    fn what_is_under_way_is_shown_beside_what_is_known_until_it_ends() {
+        let condition = Condition::new(true);
+        condition.set_bootstrap(Bootstrap::Ready);
+
+        let under_way = condition.begin();
+        condition.set_bootstrap(Bootstrap::Starting {
+            step: "registering",
+        });
+
+        assert_eq!(condition.step(), Some("registering"));
+        assert_eq!(condition.standing(), Bootstrap::Ready);
+        // Also where the work panics.
+        drop(under_way);
+        assert_eq!(condition.step(), None);
+        assert_eq!(condition.bootstrap(), Bootstrap::Ready);
     }
 }

@@ -1,7 +1,10 @@
 //! Who has to act after a failure.
 
+use serde::{Deserialize, Serialize};
+
 /// What kind of failure it is, for the exit code.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
     /// The configuration, here or at the IdP, has to change.
     Configuration,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::condition::Condition;
+use super::condition::{Bootstrap, Condition};
+use super::orders::{FailureReport, OrderReport};
 use crate::jose::{Algorithm, Kid};
 use crate::keyring::{KeyRing, KeyState, RotationPolicy};
 use crate::registration::{Drift, Orphan, Proof};
@@ -27,6 +28,9 @@ pub struct StatusReport {
     /// The last proof; absent if the service does not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// The last orders to register or update, the newest first; none if the service does not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderReport>,
     /// Clients that are no longer used and may still exist at the IdP.
     pub orphans: Vec<OrphanReport>,
     /// What happened, oldest first.
@@ -118,6 +122,12 @@ pub struct RegistrationReport {
     /// When the unfinished registration began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    /// What is being done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under_way: Option<String>,
+    /// Why the last work on it failed, if that showed anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureReport>,
     /// When the registration was last read at the IdP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_checked_at: Option<Timestamp>,
@@ -181,6 +191,7 @@ impl StatusReport {
             registration: RegistrationReport::of(state),
             projections: ProjectionReport::open(state),
             proof: None,
+            orders: Vec::new(),
             orphans: state.orphans().iter().map(OrphanReport::of).collect(),
             journal: state.journal().clone(),
         }
@@ -191,6 +202,18 @@ impl StatusReport {
     pub fn with(mut self, condition: &Condition, rotation: RotationReport) -> Self {
         self.rotation = Some(rotation);
         self.proof = condition.proof();
+        self.orders = condition.orders();
+        self.registration.under_way = condition.step().map(str::to_owned);
+        if let Bootstrap::Failed {
+            error, hint, class, ..
+        } = condition.standing()
+        {
+            self.registration.failure = Some(FailureReport {
+                error,
+                hint: hint.to_owned(),
+                class,
+            });
+        }
         if let Some((drift, checked_at)) = condition.drift() {
             self.registration.drift = Some(drift);
             self.registration.last_checked_at = Some(checked_at);
@@ -243,6 +266,8 @@ impl RegistrationReport {
             registered_at: None,
             gone_since: None,
             started_at: None,
+            under_way: None,
+            failure: None,
             last_checked_at: None,
             drift: None,
         };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::exit::{Exit, Failure};
 use super::output;
-use crate::app::store_of;
+use crate::app::{Shutdown, Signals, store_of};
 use crate::config::{Config, Env, KeysConfig, LogConfig, Overrides, Section, Sources};
 use crate::state::State;
 use crate::telemetry;
@@ -46,6 +46,37 @@ pub(super) fn start_log(config: &LogConfig) -> Result<(), Failure> {
 /// Reads the state, also while the service runs.
 pub(super) fn stored(config: &KeysConfig) -> Result<State, Failure> {
     Ok(store_of(config).load()?.state)
+}
+
+/// Sees work through that may have an effect at the IdP: a signal only keeps more from beginning. A
+/// second one ends it, and so does the end of its time.
+pub(super) async fn under_signals<T: Send + 'static>(
+    shutdown: &Shutdown,
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let mut signals = Signals::take()?;
+    let stopped = async {
+        let signal = signals.next().await;
+        shutdown.begin();
+        tokio::select! {
+            _ = signals.next() => {}
+            () = tokio::time::sleep(Shutdown::LONGEST) => {}
+        }
+        signal
+    };
+    tokio::select! {
+        ended = shutdown.see_through(work) => ended.unwrap_or_else(|panicked| Err(panicked.into())),
+        signal = stopped => Err(stopped_by(signal)),
+    }
+}
+
+/// A signal came before the end.
+pub(super) fn stopped_by(signal: &str) -> Failure {
+    Failure::new(
+        Exit::Failure,
+        anyhow::anyhow!("stopped by {signal}"),
+        "`bff status` shows what was done; run the command again to go on",
+    )
 }
 
 /// Threads that answer requests, whatever the number of processors.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Error;
 
 use super::output;
-use crate::app::{Class, ReencryptError};
+use crate::app::{Class, Panicked, ReencryptError};
 use crate::config::ConfigErrors;
 use crate::idp::IdpAdminError;
 use crate::registrar::{BootstrapError, EndpointsError};
@@ -101,6 +101,12 @@ impl From<BootstrapError> for Failure {
 impl From<EndpointsError> for Failure {
     fn from(error: EndpointsError) -> Self {
         BootstrapError::from(error).into()
+    }
+}
+
+impl From<Panicked> for Failure {
+    fn from(panicked: Panicked) -> Self {
+        BootstrapError::from(panicked).into()
     }
 }
 

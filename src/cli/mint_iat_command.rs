@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::context::{Context, block_on};
+use super::context::{Context, block_on, under_signals};
 use super::exit::{Exit, Failure};
 use super::output;
+use crate::app::Shutdown;
 use crate::config::MintConfig;
 use crate::idp::{IdpAdminClient, MintRequest};
 use crate::local_files::write_private_file;
@@ -55,7 +56,9 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
         expires_in: arguments.expires_in,
         max_uses: Some(arguments.max_uses),
     };
-    let minted = block_on(client.mint_initial_access_token(&wanted))??;
+    let mint = async move { Ok(client.mint_initial_access_token(&wanted).await?) };
+    let shutdown = Shutdown::new();
+    let minted = block_on(under_signals(&shutdown, mint))??;
     let token = minted.token.0;
     match &arguments.out {
         Some(out) => {

@@ -6,6 +6,8 @@
     reason = "this is where the program prints"
 )]
 
+use std::io::{self, IsTerminal as _};
+
 use anyhow::Error;
 
 /// Prints a result on standard output.
@@ -18,9 +20,43 @@ pub(super) fn note(text: &str) {
     eprintln!("{text}");
 }
 
-/// Replaces the last line of standard error, which is a terminal.
-pub(super) fn progress(text: &str) {
-    eprint!("\r\x1b[K{text}");
+/// How far something is, on standard error: one line that changes on a terminal, else a line for
+/// each change.
+#[derive(Debug)]
+pub(super) struct Progress {
+    on_terminal: bool,
+    last: String,
+}
+
+impl Progress {
+    /// Nothing is shown yet.
+    pub(super) fn new() -> Self {
+        Self {
+            on_terminal: io::stderr().is_terminal(),
+            last: String::new(),
+        }
+    }
+
+    /// Shows how far it is.
+    pub(super) fn show(&mut self, text: &str) {
+        if text == self.last {
+            return;
+        }
+        if self.on_terminal {
+            eprint!("\r\x1b[K{text}");
+        } else {
+            eprintln!("{text}");
+        }
+        text.clone_into(&mut self.last);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.on_terminal && !self.last.is_empty() {
+            eprint!("\r\x1b[K");
+        }
+    }
 }
 
 /// Prints a warning on standard error.

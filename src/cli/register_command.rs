@@ -1,16 +1,20 @@
 //! `bff register`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::context::{Context, block_on_all, start_log};
+use super::context::{Context, block_on_all, start_log, stopped_by, under_signals};
 use super::exit::{Exit, Failure};
-use super::output;
+use super::output::{self, Progress};
 use super::running_service::RunningService;
-use crate::app::{App, OpenAppError, RegistrationReport, Signals};
+use crate::app::{
+    App, FailureReport, OpenAppError, OrderReport, OrderState, RegistrationReport, Signals,
+    StatusReport,
+};
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig};
 use crate::local_files::OpenError;
@@ -24,15 +28,21 @@ pub(super) struct Arguments {
     dry_run: bool,
 }
 
-/// What became of an order.
-#[derive(Debug, Deserialize, Serialize)]
+/// How the service answers an order.
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Ordered {
+enum Answer {
+    /// It is under way.
+    UnderWay { order: OrderReport },
     /// It is done.
-    Done(RegistrationReport),
-    /// It is under way in the service, or there is nothing to tell.
-    Other(Value),
+    Done(Box<RegistrationReport>),
 }
+
+/// Pause between two looks at an order that is under way.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How much longer than its tries an order may take: the last of them ends in this time.
+const MARGIN: Duration = Duration::from_mins(1);
 
 pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let config = context.load()?;
@@ -49,7 +59,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
         print_plan(context, &report);
     } else {
         let ordered = block_on_all(register(config))??;
-        print_ordered(context, &ordered);
+        print_registered(context, &ordered);
     }
     Ok(())
 }
@@ -69,28 +79,33 @@ async fn dry_run(config: Config) -> Result<PlanReport, Failure> {
         let error = anyhow::anyhow!("no IdP is configured");
         Failure::new(Exit::Configuration, error, "set IDP_BASE_URL")
     })?;
-    Ok(Registrar::new(app, idp)?.dry_run().await?)
+    let registrar = Registrar::new(Arc::clone(&app), idp)?;
+    // The read can bring a new registration access token.
+    let work = async move { registrar.dry_run().await.map_err(Failure::from) };
+    under_signals(&app.shutdown, work).await
 }
 
-async fn register(mut config: Config) -> Result<Ordered, Failure> {
+async fn register(mut config: Config) -> Result<RegistrationReport, Failure> {
     // The caller of this command waits for its end.
     config.dcr.allow_failure = false;
     let listen: ListenConfig = config.listen.clone();
+    let limit = config.dcr.bootstrap_timeout.saturating_add(MARGIN);
     let mut signals = Signals::take()?;
     let running = match service::start(config, Clock::system()).await {
         Err(ServiceError::Open(OpenAppError::Open(OpenError::Locked { .. }))) => {
             let service = RunningService::of(&listen)?;
-            return service.post("/admin/register", &json!({})).await;
+            return tokio::select! {
+                ended = tokio::time::timeout(limit, order(&service)) => {
+                    ended.unwrap_or_else(|_| Err(too_long(limit)))
+                }
+                signal = signals.next() => Err(left(signal)),
+            };
         }
         running => running?,
     };
     let result = tokio::select! {
         result = running.order() => result.map_err(Failure::from),
-        signal = signals.next() => Err(Failure::new(
-            Exit::Failure,
-            anyhow::anyhow!("stopped by {signal}"),
-            "`bff status` shows what was done; run the command again to go on",
-        )),
+        signal = signals.next() => Err(stopped_by(signal)),
     };
     let app = Arc::clone(&running.app);
     let again = async {
@@ -98,7 +113,78 @@ async fn register(mut config: Config) -> Result<Ordered, Failure> {
     };
     running.stop(again).await;
     result?;
-    Ok(Ordered::Done(RegistrationReport::of(&app.ledger.state())))
+    Ok(RegistrationReport::of(&app.ledger.state()))
+}
+
+/// Has the service register, and waits for the end of that.
+async fn order(service: &RunningService) -> Result<RegistrationReport, Failure> {
+    let order = match service.post("/admin/register", &json!({})).await? {
+        Answer::Done(report) => return Ok(*report),
+        Answer::UnderWay { order } => order,
+    };
+    let mut progress = Progress::new();
+    loop {
+        let report: StatusReport = service.get("/admin/status").await?;
+        let is_it = |seen: &&OrderReport| {
+            (seen.number, seen.ordered_at) == (order.number, order.ordered_at)
+        };
+        let Some(seen) = report.orders.iter().find(is_it) else {
+            return Err(forgotten());
+        };
+        match seen.state {
+            OrderState::Done => return Ok(report.registration),
+            OrderState::Failed => return Err(failed(seen.failure.as_ref())),
+            OrderState::Running => {}
+        }
+        progress.show(
+            report
+                .registration
+                .under_way
+                .as_deref()
+                .unwrap_or("waiting"),
+        );
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The failure of an order in the service.
+fn failed(failure: Option<&FailureReport>) -> Failure {
+    match failure {
+        Some(FailureReport { error, hint, class }) => {
+            Failure::new((*class).into(), anyhow::anyhow!("{error}"), hint)
+        }
+        None => Failure::new(
+            Exit::Failure,
+            anyhow::anyhow!("the order failed in the service"),
+            "`bff status` and the log say more",
+        ),
+    }
+}
+
+/// The service has ended before the order did.
+fn forgotten() -> Failure {
+    Failure::new(
+        Exit::Failure,
+        anyhow::anyhow!("the service does not know the order: it was started again meanwhile"),
+        "`bff status` shows what was done; run the command again to go on",
+    )
+}
+
+fn too_long(limit: Duration) -> Failure {
+    Failure::new(
+        Exit::Unavailable,
+        anyhow::anyhow!("the order is still under way after {} s", limit.as_secs()),
+        "`bff status` shows how it goes on; BFF_BOOTSTRAP_TIMEOUT says how long it is tried",
+    )
+}
+
+/// A signal ends the command, and not the order.
+fn left(signal: &str) -> Failure {
+    Failure::new(
+        Exit::Failure,
+        anyhow::anyhow!("stopped by {signal}; the order goes on in the service"),
+        "`bff status` shows how it goes on",
+    )
 }
 
 fn print_plan(context: &Context, report: &PlanReport) {
@@ -123,14 +209,12 @@ fn print_plan(context: &Context, report: &PlanReport) {
     }
 }
 
-fn print_ordered(context: &Context, ordered: &Ordered) {
-    match ordered {
-        Ordered::Done(RegistrationReport {
-            client_id: Some(client_id),
-            issuer: Some(issuer),
-            ..
-        }) if !context.json => output::line(&format!("client `{client_id}` at {issuer}")),
-        ordered => output::line(&json!(ordered).to_string()),
+fn print_registered(context: &Context, registered: &RegistrationReport) {
+    match (&registered.client_id, &registered.issuer) {
+        (Some(client_id), Some(issuer)) if !context.json => {
+            output::line(&format!("client `{client_id}` at {issuer}"));
+        }
+        _ => output::line(&json!(registered).to_string()),
     }
 }
 

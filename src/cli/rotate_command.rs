@@ -1,6 +1,5 @@
 //! `bff rotate`.
 
-use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use clap::Args;
@@ -8,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::context::{Context, block_on};
 use super::exit::{Exit, Failure};
-use super::output;
+use super::output::{self, Progress};
 use super::running_service::RunningService;
 use crate::app::{RotationReport, StatusReport};
 use crate::config::ListenConfig;
@@ -84,28 +83,19 @@ fn order(arguments: &Arguments) -> Value {
 
 /// Shows each change of where it stands until `kid` signs.
 async fn follow(service: &RunningService, kid: &Kid) -> Result<(), Failure> {
-    let on_terminal = io::stderr().is_terminal();
-    let mut last = String::new();
+    let mut progress = Progress::new();
     loop {
         let report: RotationReport = service.get("/admin/rotate").await?;
         if report.kid.as_ref() != Some(kid) {
-            return conclude(service, kid, on_terminal).await;
+            drop(progress);
+            return conclude(service, kid).await;
         }
-        let line = line(&report);
-        if on_terminal {
-            output::progress(&line);
-        } else if line != last {
-            output::note(&line);
-        }
-        last = line;
+        progress.show(&line(&report));
         tokio::time::sleep(LOOK).await;
     }
 }
 
-async fn conclude(service: &RunningService, kid: &Kid, on_terminal: bool) -> Result<(), Failure> {
-    if on_terminal {
-        output::progress("");
-    }
+async fn conclude(service: &RunningService, kid: &Kid) -> Result<(), Failure> {
     let report: StatusReport = service.get("/admin/status").await?;
     let mut keys = report.keys.iter();
     if keys.any(|key| key.state == KeyState::Current && key.kid == *kid) {

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::exit::{Exit, Failure};
+use crate::app::Class;
 use crate::config::ListenConfig;
 use crate::secret::Secret;
 use crate::transport::{HttpClient, Method, SendError};
@@ -100,18 +101,26 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
 
 /// The failure that the service answered.
 fn refused(status: u16, body: &Value) -> Failure {
-    let detail = body.get("detail").and_then(Value::as_str);
-    let detail = detail.unwrap_or("the service gave no reason");
+    let told = |name: &str| body.get(name).and_then(Value::as_str);
+    let detail = told("detail").unwrap_or("the service gave no reason");
+    let class = body.get("class").cloned();
+    if let Some(class) = class.and_then(|class| serde_json::from_value::<Class>(class).ok()) {
+        let error = anyhow::anyhow!("{detail}");
+        return Failure::new(class.into(), error, told("hint").unwrap_or(MORE));
+    }
     let (exit, hint) = match status {
         401 | 403 => (
             Exit::NotAccepted,
             "set BFF_ADMIN_TOKEN to the value that the service was started with",
         ),
-        502 => (Exit::Unavailable, "`bff status` and the log say more"),
-        _ => (Exit::Failure, "`bff status` and the log say more"),
+        502 | 504 => (Exit::Unavailable, MORE),
+        _ => (Exit::Failure, told("hint").unwrap_or(MORE)),
     };
     Failure::new(exit, anyhow::anyhow!("HTTP {status}: {detail}"), hint)
 }
+
+/// Where an operator reads on.
+const MORE: &str = "`bff status` and the log say more";
 
 fn unreachable(error: SendError) -> Failure {
     Failure::new(

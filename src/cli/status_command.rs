@@ -42,6 +42,24 @@ fn print(report: &StatusReport) {
         text(&registration.issuer),
         time(registration.registered_at),
     ));
+    if let Some(step) = &registration.under_way {
+        output::line(&format!("  under way   {step}"));
+    }
+    if let Some(failure) = &registration.failure {
+        output::line(&format!(
+            "  failed      {}; hint: {}",
+            failure.error, failure.hint
+        ));
+    }
+    if let Some(order) = report.orders.first() {
+        let failure = order.failure.as_ref();
+        output::line(&format!(
+            "last order    {}  at {}  {}",
+            order.state.word(),
+            order.ordered_at,
+            failure.map_or("-", |failure| failure.error.as_str()),
+        ));
+    }
     for drifted in registration.drift.iter().flat_map(|drift| &drift.0) {
         output::line(&format!("  drifted     {drifted}"));
     }

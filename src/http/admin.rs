@@ -1,10 +1,8 @@
 //! What the operator asks and orders.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -12,21 +10,19 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use openssl::memcmp;
 use openssl::sha::sha256;
-use serde_json::json;
 
 use super::app_state::AppState;
 use super::problem::Problem;
 use super::time_limits::limited;
-use super::{order, rotate};
-use crate::app::{App, Backoff, Class, RegistrationReport, StatusReport};
-use crate::registrar::{BootstrapError, Occasion, Registrar};
+use super::{register_order, rotate};
+use crate::app::{App, StatusReport};
 use crate::rotator::Rotator;
 
 /// The routes below `/admin`, each behind the administrator's token.
 pub(super) fn routes(app: &Arc<App>) -> Router<AppState> {
     Router::new()
         .route("/status", get(status))
-        .route("/register", post(register))
+        .route("/register", post(register_order::register))
         .merge(rotate::routes())
         .fallback(async || StatusCode::NOT_FOUND)
         .layer(from_fn(limited))
@@ -79,63 +75,4 @@ async fn status(
 ) -> Json<StatusReport> {
     let report = StatusReport::of(&app.ledger.state(), Some(rotator.policy()));
     Json(report.with(&app.condition, rotator.report()))
-}
-
-/// Runs the bootstrap again now, or says what it would do.
-async fn register(
-    State(app): State<Arc<App>>,
-    State(registrar): State<Option<Arc<Registrar>>>,
-    RawQuery(query): RawQuery,
-    body: Bytes,
-) -> Response {
-    let no_members =
-        "the body must be empty or `{}`; for a dry run, the query must be `dry_run=true`";
-    let ordered = order::switch(query.as_deref(), "dry_run");
-    let ordered = ordered.and_then(|dry_run| {
-        order::members(&body, &[], no_members)?;
-        Ok(dry_run)
-    });
-    let dry_run = match ordered {
-        Ok(dry_run) => dry_run,
-        Err(problem) => return problem.into_response(),
-    };
-    let Some(registrar) = registrar else {
-        let detail = "registration is off: set DCR_ENABLED and IDP_BASE_URL, then restart";
-        return Problem::new(StatusCode::CONFLICT, detail).into_response();
-    };
-    tracing::info!(
-        dry_run,
-        "Audit: registration ordered through /admin/register"
-    );
-    let shutdown = app.shutdown.clone();
-    if dry_run {
-        let report = shutdown.see_through(async move { registrar.dry_run().await });
-        return match report.await.unwrap_or_else(|panicked| Err(panicked.into())) {
-            Ok(report) => Json(report).into_response(),
-            Err(error) => failed(&error),
-        };
-    }
-    let backoff = Backoff::until(app.config.dcr.bootstrap_timeout, &shutdown);
-    let bootstrap =
-        shutdown.see_through(async move { registrar.bootstrap(Occasion::Order, backoff).await });
-    let Ok(ended) = tokio::time::timeout(PATIENCE, bootstrap).await else {
-        let body = json!({"state": "running", "see": "/admin/status"});
-        return (StatusCode::ACCEPTED, Json(body)).into_response();
-    };
-    match ended.unwrap_or_else(|panicked| Err(panicked.into())) {
-        Ok(()) => Json(RegistrationReport::of(&app.ledger.state())).into_response(),
-        Err(error) => failed(&error),
-    }
-}
-
-/// How long an order is waited for before it is said to be under way; below the time limit of
-/// a request.
-const PATIENCE: Duration = Duration::from_secs(8);
-
-fn failed(error: &BootstrapError) -> Response {
-    let status = match error.class() {
-        Class::Unavailable => StatusCode::BAD_GATEWAY,
-        Class::Failure | Class::NotAccepted | Class::Configuration => StatusCode::CONFLICT,
-    };
-    Problem::new(status, format!("{}; {}", error.chain(), error.hint())).into_response()
 }

@@ -103,35 +103,37 @@ fn state(app: &App) -> (Level, Value) {
     }
 }
 
+/// What is known of the client, and beside it what is being tried.
 fn registration(app: &App) -> (Level, Value) {
     let state = app.ledger.state();
     let client_id = state.registration().map(|r| r.client_id.as_str());
-    match app.condition.bootstrap() {
-        Bootstrap::Off => (Level::Ok, json!({"state": "off"})),
-        Bootstrap::Ready => {
-            let check = json!({"state": "registered", "client_id": client_id});
-            (Level::Ok, check)
+    let (standing, retry) = (app.condition.standing(), app.condition.retry());
+    let registered = client_id.map(|_| "registered");
+    let (level, word) = match &standing {
+        Bootstrap::Off => return (Level::Ok, json!({"state": "off"})),
+        Bootstrap::Ready => (Level::Ok, registered.unwrap_or("none")),
+        Bootstrap::Starting { .. } => (Level::Degraded, registered.unwrap_or("starting")),
+        Bootstrap::Failed { .. } if client_id.is_some() || retry.is_some() => {
+            (Level::Degraded, registered.unwrap_or("failed"))
         }
-        Bootstrap::Starting { step } => {
-            let check = json!({"state": "starting", "step": step});
-            (Level::Degraded, check)
-        }
-        Bootstrap::Failed {
-            error,
-            hint,
-            transient,
-        } => {
-            let level = if transient || client_id.is_some() {
-                Level::Degraded
-            } else {
-                Level::Failing
-            };
-            let check = json!({
-                "state": "failed", "error": error, "hint": hint, "retrying": transient,
-            });
-            (level, check)
-        }
+        Bootstrap::Failed { .. } => (Level::Failing, "failed"),
+    };
+    let mut check = Map::from_iter([
+        ("state".to_owned(), json!(word)),
+        ("retrying".to_owned(), json!(retry.is_some())),
+    ]);
+    let mut tell = |name: &str, value: Option<Value>| {
+        check.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    tell("client_id", client_id.map(|client_id| json!(client_id)));
+    tell("step", app.condition.step().map(|step| json!(step)));
+    if let Bootstrap::Failed { error, hint, .. } = &standing {
+        tell("last_error", Some(json!(error)));
+        tell("hint", Some(json!(hint)));
     }
+    tell("attempts", retry.map(|retry| json!(retry.attempts)));
+    tell("next_try", retry.map(|retry| json!(retry.next_try)));
+    (level, Value::Object(check))
 }
 
 fn proof(app: &App) -> (Level, Value) {

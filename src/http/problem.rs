@@ -22,6 +22,17 @@ impl Problem {
             extensions: Map::new(),
         }
     }
+
+    /// The same with what an operator can do about it.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        self.with("hint", hint.into())
+    }
+
+    /// The same with one more member.
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(name.to_owned(), value.into());
+        self
+    }
 }
 
 impl IntoResponse for Problem {

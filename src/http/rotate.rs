@@ -113,12 +113,12 @@ fn refused(error: &RotateError) -> Problem {
         RotateError::Make(_) | RotateError::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let mut problem = Problem::new(status, format!("{}; {}", chain(error), error.hint()));
-    if let RotateError::UnderWay { kid, seconds_left } = error {
-        let members = &mut problem.extensions;
-        members.insert("phase".to_owned(), json!(Phase::Prepublished));
-        members.insert("kid".to_owned(), json!(kid));
-        members.insert("seconds_left".to_owned(), json!(seconds_left));
+    let problem = Problem::new(status, chain(error)).hint(error.hint());
+    match error {
+        RotateError::UnderWay { kid, seconds_left } => problem
+            .with("phase", json!(Phase::Prepublished))
+            .with("kid", json!(kid))
+            .with("seconds_left", json!(seconds_left)),
+        _ => problem,
     }
-    problem
 }

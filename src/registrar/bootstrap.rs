@@ -70,6 +70,7 @@ impl Registrar {
         mut backoff: Backoff,
     ) -> Result<(), BootstrapError> {
         let _turn = self.turn.lock().await;
+        let _under_way = self.app.condition.begin();
         let result = self.steps(occasion, &mut backoff).await;
         self.app.condition.note_look();
         self.app.condition.set_bootstrap(match &result {
@@ -77,6 +78,7 @@ impl Registrar {
             Err(error) => Bootstrap::Failed {
                 error: error.chain(),
                 hint: error.hint(),
+                class: error.class(),
                 transient: error.is_transient(),
             },
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::endpoints_error::EndpointsError;
 use super::proof_error::ProofError;
 use super::registration_error::RegistrationError;
-use crate::app::{Class, Panicked, Stopping, UpdateError, chain};
+use crate::app::{Class, FailureReport, Panicked, Stopping, UpdateError, chain};
 use crate::idp::IdpAdminError;
 use crate::registration::{Blocked, RefusalKind};
 use crate::state::ClientRefusal;
@@ -134,6 +134,15 @@ impl BootstrapError {
             Self::Refused(_) => "start again; `bff status` shows what is registered",
             Self::Registration(error) => error.hint(),
             Self::Stopping(_) => "start `bff serve`, or run the command again, to go on",
+        }
+    }
+
+    /// The error as it is reported to who ordered the bootstrap.
+    pub fn report(&self) -> FailureReport {
+        FailureReport {
+            error: self.chain(),
+            hint: self.hint().to_owned(),
+            class: self.class(),
         }
     }
 

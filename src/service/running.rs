@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
 
 use super::service_error::ServiceError;
-use crate::app::{App, Backoff, Bootstrap, Panicked, UpdateError, chain};
+use crate::app::{App, Backoff, Bootstrap, Panicked, Retry, UpdateError, chain};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
@@ -136,20 +137,23 @@ impl Running {
             let (app, registrar) = (Arc::clone(&self.app), Arc::clone(&registrar));
             let work = async move { keep_trying(&app, &registrar, occasion).await };
             if let Ok(ended) = self.app.shutdown.see_through(work).await {
+                self.app.condition.set_retry(None);
                 return ended;
             }
             let error = BootstrapError::from(Panicked);
             self.app.condition.set_bootstrap(Bootstrap::Failed {
                 error: error.chain(),
                 hint: error.hint(),
-                transient: self.app.config.dcr.allow_failure,
+                class: error.class(),
+                transient: false,
             });
             let error = ServiceError::from(error);
             if !self.app.config.dcr.allow_failure {
                 return Err(error);
             }
             let _ = error.log();
-            if !Backoff::endless(&self.app.shutdown).pause(None).await {
+            let mut pause = Backoff::endless(&self.app.shutdown);
+            if !wait(&self.app, &mut pause, None, 1).await {
                 return Err(error);
             }
         }
@@ -170,7 +174,9 @@ async fn keep_trying(
 ) -> Result<(), ServiceError> {
     let dcr = &app.config.dcr;
     let mut pause = Backoff::endless(&app.shutdown);
+    let mut attempts = 0;
     loop {
+        attempts += 1;
         let backoff = Backoff::until(dcr.bootstrap_timeout, &app.shutdown);
         let error = match registrar.bootstrap(occasion, backoff).await {
             Ok(()) => {
@@ -205,10 +211,23 @@ async fn keep_trying(
             );
             return Err(error);
         }
-        if !pause.pause(at_least).await {
+        if !wait(app, &mut pause, at_least, attempts).await {
             return Err(error);
         }
     }
+}
+
+/// Waits for the next try, and says meanwhile when that is.
+async fn wait(app: &App, backoff: &mut Backoff, at_least: Option<Duration>, attempts: u32) -> bool {
+    let Some(pause) = backoff.next(at_least) else {
+        return false;
+    };
+    let now = app.clock.now();
+    app.condition.set_retry(Some(Retry {
+        attempts,
+        next_try: now.checked_add(pause).unwrap_or(now),
+    }));
+    backoff.wait(pause).await
 }
 
 fn listen_on(name: &'static str, listener: TcpListener, router: Router, app: &App) {

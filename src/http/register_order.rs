@@ -1,0 +1,100 @@
+//! Registration, on order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::order;
+use super::problem::Problem;
+use crate::app::{App, Backoff, Class, RegistrationReport};
+use crate::registrar::{BootstrapError, Occasion, Registrar};
+
+/// How long an order is waited for before it is said to be under way; below the time limit of
+/// a request.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Runs the bootstrap again now, or says what it would do.
+pub(super) async fn register(
+    State(app): State<Arc<App>>,
+    State(registrar): State<Option<Arc<Registrar>>>,
+    RawQuery(query): RawQuery,
+    body: Bytes,
+) -> Response {
+    let no_members =
+        "the body must be empty or `{}`; for a dry run, the query must be `dry_run=true`";
+    let ordered = order::switch(query.as_deref(), "dry_run");
+    let ordered = ordered.and_then(|dry_run| {
+        order::members(&body, &[], no_members)?;
+        Ok(dry_run)
+    });
+    let dry_run = match ordered {
+        Ok(dry_run) => dry_run,
+        Err(problem) => return problem.into_response(),
+    };
+    let Some(registrar) = registrar else {
+        return off().into_response();
+    };
+    tracing::info!(
+        dry_run,
+        "Audit: registration ordered through /admin/register"
+    );
+    if dry_run {
+        let report = app
+            .shutdown
+            .see_through(async move { registrar.dry_run().await });
+        return match report.await.unwrap_or_else(|panicked| Err(panicked.into())) {
+            Ok(report) => Json(report).into_response(),
+            Err(error) => failed(&error).into_response(),
+        };
+    }
+    let order = app.condition.ordered(app.clock.now());
+    let work = app
+        .shutdown
+        .see_through(carry_out(Arc::clone(&app), registrar, order.number));
+    let Ok(ended) = tokio::time::timeout(PATIENCE, work).await else {
+        let body = json!({"state": "running", "see": "/admin/status", "order": order});
+        return (StatusCode::ACCEPTED, Json(body)).into_response();
+    };
+    match ended.unwrap_or_else(|panicked| Err(panicked.into())) {
+        Ok(()) => Json(RegistrationReport::of(&app.ledger.state())).into_response(),
+        Err(error) => failed(&error).into_response(),
+    }
+}
+
+/// Carries out an order, and notes what became of it: who ordered it may wait no longer.
+async fn carry_out(
+    app: Arc<App>,
+    registrar: Arc<Registrar>,
+    number: u64,
+) -> Result<(), BootstrapError> {
+    let backoff = Backoff::until(app.config.dcr.bootstrap_timeout, &app.shutdown);
+    let work = async move { registrar.bootstrap(Occasion::Order, backoff).await };
+    let ended = app.shutdown.see_through(work).await;
+    let ended = ended.unwrap_or_else(|panicked| Err(panicked.into()));
+    let failure = ended.as_ref().err().map(BootstrapError::report);
+    app.condition.order_ended(number, failure);
+    ended
+}
+
+fn off() -> Problem {
+    let detail = "registration is off";
+    Problem::new(StatusCode::CONFLICT, detail)
+        .hint("set DCR_ENABLED and IDP_BASE_URL, then restart")
+        .with("class", json!(Class::Configuration))
+}
+
+fn failed(error: &BootstrapError) -> Problem {
+    let status = match error.class() {
+        Class::Unavailable => StatusCode::BAD_GATEWAY,
+        Class::Failure | Class::NotAccepted | Class::Configuration => StatusCode::CONFLICT,
+    };
+    Problem::new(status, error.chain())
+        .hint(error.hint())
+        .with("class", json!(error.class()))
+}
