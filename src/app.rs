@@ -22,6 +22,7 @@ mod signer;
 mod status;
 mod stores;
 mod supervision;
+mod token_place;
 
 pub use backoff::Backoff;
 pub use blocking::blocking;
@@ -45,3 +46,4 @@ pub use status::{
 };
 pub use stores::store_of;
 pub use supervision::{Supervision, TaskReport};
+pub use token_place::TokenPlace;

@@ -2,18 +2,22 @@
 
 use std::fmt;
 
+use secrecy::zeroize::Zeroize as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// A token, a passphrase or the like: prints as `[REDACTED]`, and its memory is wiped when it is
 /// dropped.
 ///
-/// What is wiped: this value, the bytes of a PEM file from the read on, the text and the DER that
-/// are made of it, the key that a passphrase is derived to, the private keys (by OpenSSL, which has
-/// the one copy of each).
+/// What is wiped: this value and the text that it was made of, so also the tokens of a state that
+/// another one has taken the place of; the initial access token of the configuration, once the
+/// service is registered; the bytes of a PEM file from the read on, the text and the DER that are
+/// made of it, the key that a passphrase is derived to, the private keys (by OpenSSL, which has the
+/// one copy of each).
 ///
-/// What is not: the environment and the TOML file of this process, the state document while it is
-/// decoded and encoded (it holds the registration access token), answers of the IdP, and what
+/// What is not: the environment and the TOML file of this process, the bytes of a file that a
+/// `NAME_FILE` setting names, the bytes of the state document while it is decoded and encoded (it
+/// holds the registration access token), those of an answer of the IdP until it is text, and what
 /// OpenSSL, `serde_json` and the HTTP client keep for a request. Wiping makes a copy of the memory
 /// less telling; it does not replace the rights to read that memory.
 ///
@@ -24,7 +28,11 @@ pub struct Secret(SecretString);
 impl Secret {
     /// Takes ownership of a plain value.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(SecretString::from(value.into()))
+        let mut value = value.into();
+        // A `String` gives its spare room back by moving, which can leave the text where it was.
+        let secret = SecretString::from(value.as_str());
+        value.zeroize();
+        Self(secret)
     }
 
     /// The value itself, for the request or the file that needs it.

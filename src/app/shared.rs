@@ -14,6 +14,7 @@ use super::shutdown::Shutdown;
 use super::signer::Signer;
 use super::stores::store_of;
 use super::supervision::Supervision;
+use super::token_place::TokenPlace;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::{Disk, HostDisk};
@@ -34,6 +35,8 @@ pub struct App {
     pub ledger: Arc<Ledger>,
     /// The private keys.
     pub signer: Signer,
+    /// The configured initial access token.
+    pub initial_token: TokenPlace,
     /// How it is going.
     pub condition: Condition,
     /// What is counted.
@@ -113,7 +116,7 @@ impl App {
     /// [`OpenAppError`]; nothing is half done then.
     pub async fn open_with(
         parts: Parts,
-        config: Config,
+        mut config: Config,
         clock: Clock,
     ) -> Result<Self, OpenAppError> {
         parts.outlets.sweep();
@@ -127,6 +130,7 @@ impl App {
         let signer = Signer::open(Arc::clone(&ledger), passphrase).await?;
         let shutdown = Shutdown::new();
         Ok(Self {
+            initial_token: TokenPlace::new(config.dcr.iat.take()),
             condition: Condition::new(config.dcr.enabled),
             config: Arc::new(config),
             ledger,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use secrecy::zeroize::Zeroizing;
 use serde_json::{Value, json};
 
 use super::context::{Context, stored};
@@ -121,11 +122,11 @@ fn parse(
 }
 
 fn read(path: &Path) -> Result<Secret, Failure> {
-    let mut text = Vec::new();
+    let mut text = Zeroizing::new(Vec::new());
     let result = if path == Path::new("-") {
         std::io::stdin().read_to_end(&mut text).map(|_| ())
     } else {
-        fs::read(path).map(|read| text = read)
+        fs::read(path).map(|read| text = Zeroizing::new(read))
     };
     result
         .with_context(|| format!("cannot read {}", path.display()))

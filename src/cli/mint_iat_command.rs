@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use secrecy::zeroize::Zeroizing;
 
 use super::context::{Context, block_on, under_signals};
 use super::exit::{Exit, Failure};
@@ -91,7 +92,7 @@ fn from_standard_input() -> Result<Secret, Failure> {
     if io::stdin().is_terminal() {
         return Err(missing("there is no administrator's token"));
     }
-    let mut line = String::new();
+    let mut line = Zeroizing::new(String::new());
     io::stdin().read_line(&mut line)?;
     match line.trim() {
         "" => Err(missing(

@@ -52,7 +52,7 @@ pub struct DcrConfig {
     pub skip: bool,
     /// Keep serving keys when the registration fails, instead of exiting.
     pub allow_failure: bool,
-    /// The initial access token, used once.
+    /// The initial access token, used once; the service takes it out of here.
     pub iat: Option<Secret>,
     /// The token of the IdP's administrator: mints an initial or renews a registration access
     /// token.

@@ -72,6 +72,9 @@ impl Registrar {
         let _turn = self.turn.lock().await;
         let _under_way = self.app.condition.begin();
         let result = self.steps(occasion, &mut backoff).await;
+        if result.is_ok() && self.has_used_token() {
+            self.app.initial_token.wipe();
+        }
         self.app.condition.note_look();
         self.app.condition.set_bootstrap(match &result {
             Ok(()) => Bootstrap::Ready,
@@ -294,7 +297,7 @@ impl Registrar {
         match plan {
             Plan::Nothing => {
                 self.report_identifier(&state);
-                self.report_standing(&state, token.as_ref());
+                self.report_standing(&state);
                 Ok(false)
             }
             Plan::Register => {
@@ -323,6 +326,13 @@ impl Registrar {
                 self.or_go_on(Err(BootstrapError::Blocked(reason)), occasion)
             }
         }
+    }
+
+    /// Whether the token of the configuration has done what it was for, or is not needed.
+    fn has_used_token(&self) -> bool {
+        let state = self.app.ledger.state();
+        let spent = |token| state.spent().contains(token);
+        !self.dcr().force_replace || self.app.initial_token.fingerprint().is_none_or(spent)
     }
 
     /// What stands in the way of a replacement does not stand in the way of the client that we are.
@@ -385,7 +395,7 @@ impl Registrar {
         plan(state.stored(), &inputs)
     }
 
-    fn report_standing(&self, state: &State, token: Option<&InitialAccessToken>) {
+    fn report_standing(&self, state: &State) {
         let Some(client) = state.registration() else {
             return;
         };
@@ -396,9 +406,9 @@ impl Registrar {
             client.client_id,
             client.registered_at
         );
-        match token.map(TokenFingerprint::of) {
+        match self.app.initial_token.fingerprint() {
             None => {}
-            Some(token) if state.spent().contains(&token) => tracing::warn!(
+            Some(token) if state.spent().contains(token) => tracing::warn!(
                 "DCR_IAT is still set, but no longer used: remove it from the configuration"
             ),
             Some(_) => tracing::warn!(

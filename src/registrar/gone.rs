@@ -6,7 +6,7 @@ use super::proof_error::ProofError;
 use super::session::Session;
 use crate::idp::TokenClient;
 use crate::registration::{
-    Blocked, Control, ManagementOutcome, Proof, Registered, TokenAnswer, TokenFingerprint,
+    Blocked, Control, ManagementOutcome, Proof, Registered, TokenAnswer,
 };
 use crate::state::{Presentation, State};
 
@@ -46,9 +46,8 @@ impl Session<'_> {
         };
         let now = self.app().clock.now();
         let client_id = client.client_id.as_str();
-        let token = self.client.configured_token();
-        let token = token.as_ref().map(TokenFingerprint::of);
-        let lose = |state: &mut State| state.lose(client_id, certain, token.clone(), now);
+        let token = self.app().initial_token.fingerprint();
+        let lose = |state: &mut State| state.lose(client_id, certain, token.cloned(), now);
         self.app().ledger.update(lose).await?;
         Ok(BootstrapError::Blocked(Blocked::ClientGone {
             client_id: client.client_id.clone(),

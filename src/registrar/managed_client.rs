@@ -81,7 +81,7 @@ impl ManagedClient<'_> {
 
     /// The initial access token of the configuration.
     pub(super) fn configured_token(&self) -> Option<InitialAccessToken> {
-        self.dcr().iat.clone().map(InitialAccessToken)
+        self.app.initial_token.token()
     }
 
     /// The IdP's administration, if we have an administrator's token.

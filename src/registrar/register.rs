@@ -199,7 +199,7 @@ impl Session<'_> {
     fn report_registered(&self, client: &Registered, status: u16, with_token: bool) {
         let status = StatusCode::from_u16(status)
             .map_or_else(|_| status.to_string(), |status| status.to_string());
-        let reminder = if with_token && self.client.dcr().iat.is_some() {
+        let reminder = if with_token && self.app().initial_token.token().is_some() {
             "; remove DCR_IAT from the configuration, it is used up"
         } else {
             ""

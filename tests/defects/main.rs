@@ -19,4 +19,5 @@ mod refused;
 mod scene;
 #[path = "../support/mod.rs"]
 mod support;
+mod token;
 mod wall;
