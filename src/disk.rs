@@ -7,8 +7,8 @@ mod host_disk;
 mod own_files;
 
 pub use access::{
-    Access, Attributes, Finding, Opened, PRIVATE, PUBLIC, Secured, User, secure_directory,
-    secure_file,
+    Access, Attributes, Finding, Opened, PRIVATE, PUBLIC, Secured, User, can_give,
+    secure_directory, secure_file,
 };
 pub use durable_write::{
     ReplaceError, anchor, create_directory, create_exclusive, is_not_ours, link, replace_own,

@@ -74,6 +74,29 @@ async fn a_token_can_be_written_to_a_file_that_only_its_owner_reads() {
     world.run(&world.env().set("DCR_IAT_FILE", &file)).await;
 }
 
+/// A killed command leaves a secret in a file that nobody looks for.
+#[tokio::test]
+async fn what_a_killed_command_left_goes_when_the_same_file_is_written() {
+    let world = World::new().await;
+    let file = |name: &str| world.volume.file(name).to_str().unwrap().to_owned();
+    let left = |name: &str| {
+        world
+            .volume
+            .write(&format!(".{name}.0badcafe.bff-tmp"), b"secret")
+    };
+    let of_token = left("token");
+    let of_key = left("token.pem");
+
+    let minted = run(&["mint-iat", "--out", &file("token")], &admin(&world)).await;
+
+    assert_eq!(minted.code, Some(0), "{minted}");
+    assert!(!of_token.exists() && of_key.exists());
+    let arguments = ["keys", "generate", "--out", &file("token.pem")];
+    let made = run(&arguments, &Env::empty()).await;
+    assert_eq!(made.code, Some(0), "{made}");
+    assert!(!of_key.exists());
+}
+
 #[tokio::test]
 async fn the_administrators_token_comes_from_a_file_or_from_standard_input_too() {
     let world = World::new().await;

@@ -112,6 +112,24 @@ pub struct Secured {
     pub findings: Vec<Finding>,
 }
 
+/// Whether this process can give what it owns, such as this directory, to `group`: as a member, or
+/// as root, which containers can leave without that right (`CAP_CHOWN`).
+///
+/// # Errors
+///
+/// Any I/O error of the look itself.
+pub fn can_give(directory: &dyn Opened, group: u32, user: &User) -> io::Result<bool> {
+    if user.groups.contains(&group) {
+        return Ok(true);
+    }
+    if user.id != 0 {
+        return Ok(false);
+    }
+    let ours = directory.attributes()?.owner == user.id;
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    Ok(!ours || !directory.set_group(group).is_err_and(refused))
+}
+
 /// Write permission for the group and for others.
 const WRITABLE: u32 = 0o022;
 
@@ -251,6 +269,34 @@ mod tests {
             self.attributes.set(attributes);
             Ok(())
         }
+    }
+
+    #[test]
+    fn root_without_the_right_to_give_files_away_gives_them_to_its_own_groups_only() {
+        let directory = |groups: &[u32], read_only| Fake {
+            attributes: Cell::new(Attributes {
+                owner: 0,
+                group: 0,
+                mode: 0o700,
+                links: 2,
+            }),
+            user: 0,
+            groups: groups.to_vec(),
+            read_only,
+        };
+        let root = User {
+            id: 0,
+            groups: vec![0, 2_000],
+        };
+        let can = |fake: &Fake, group| can_give(fake, group, &root).unwrap();
+
+        assert!(can(&directory(&[0, 2_000], false), 2_000));
+        assert!(!can(&directory(&[0, 2_000], false), 3_000));
+        // With that right the system lets it.
+        assert!(can(&directory(&[3_000], false), 3_000));
+        // A volume that is mounted read-only says nothing about the right.
+        assert!(can(&directory(&[3_000], true), 3_000));
+        assert!(!can_give(&directory(&[3_000], false), 3_000, &me()).unwrap());
     }
 
     const ME: u32 = 65_532;

@@ -190,7 +190,7 @@ pub fn is_not_ours(error: &io::Error) -> bool {
 ///
 /// Any I/O error.
 pub fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<PathBuf>> {
-    sweep_beginning(disk, directory, ".")
+    sweep_where(disk, directory, |name| name.starts_with('.'))
 }
 
 /// Removes what an interrupted write of the file `path` left behind beside it.
@@ -200,14 +200,23 @@ pub fn sweep(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<PathBuf>> {
 /// Any I/O error.
 pub fn sweep_beside(disk: &dyn Disk, path: &Path) -> io::Result<Vec<PathBuf>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    sweep_beginning(disk, directory(path), &format!(".{name}."))
+    let start = format!(".{name}.");
+    // The rest is random: `.a.pem.0badcafe` is a leftover of `a.pem`, and not of `a`.
+    sweep_where(disk, directory(path), |name| {
+        name.strip_prefix(&start)
+            .is_some_and(|random| !random.contains('.'))
+    })
 }
 
-fn sweep_beginning(disk: &dyn Disk, directory: &Path, start: &str) -> io::Result<Vec<PathBuf>> {
+fn sweep_where(
+    disk: &dyn Disk,
+    directory: &Path,
+    is_leftover: impl Fn(&str) -> bool,
+) -> io::Result<Vec<PathBuf>> {
     let mut swept = Vec::new();
     for path in disk.list(directory)? {
         let name = path.file_name().map(|name| name.to_string_lossy());
-        if name.is_some_and(|name| name.starts_with(start) && name.ends_with(TEMPORARY)) {
+        if name.is_some_and(|name| name.strip_suffix(TEMPORARY).is_some_and(&is_leftover)) {
             disk.remove(&path)?;
             swept.push(path);
         }

@@ -112,7 +112,8 @@ impl Directories {
             source,
         };
         let user = self.disk.user().map_err(unusable)?;
-        if user.id != 0 && !user.groups.contains(&group) {
+        let keys = self.disk.open_directory(&self.keys).map_err(unusable)?;
+        if !disk::can_give(keys.as_ref(), group, &user).map_err(unusable)? {
             return Err(OpenError::Group { group });
         }
         let secured = self.files.secure_directory(&self.keys, Some(group));

@@ -48,12 +48,15 @@ pub fn read_pem(path: &Path) -> io::Result<Secret> {
     Ok(Secret::new(String::from_utf8_lossy(&text)))
 }
 
-/// Writes a new file that its owner alone can read.
+/// Writes a new file that its owner alone can read. What a killed command left of it beside it, with
+/// a secret in it, is removed first.
 ///
 /// # Errors
 ///
 /// Any I/O error; `AlreadyExists` if there is a file of that name.
 pub fn write_private_file(path: &Path, contents: &Secret) -> io::Result<()> {
+    // A directory that cannot be listed may still be written.
+    drop(disk::sweep_beside(&HostDisk, path));
     disk::create_exclusive(&HostDisk, path, contents.expose().as_bytes(), PRIVATE)
 }
 
