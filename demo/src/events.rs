@@ -52,6 +52,10 @@ impl Events {
     /// # Errors
     ///
     /// The file cannot be made.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this program has no layer for files"
+    )]
     pub(crate) fn subscriber(
         self,
         file: &Path,

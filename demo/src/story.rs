@@ -243,6 +243,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test makes its own files")]
     async fn no_secret_is_shown_or_logged_and_80_columns_are_enough() {
         console::set_colors_enabled(false);
         let directory = tempfile::tempdir().unwrap();

@@ -122,6 +122,10 @@ impl Clients {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this program has no layer for files"
+)]
 fn write_atomically(file: &Path, text: &str) -> io::Result<()> {
     let temporary = file.with_extension("yaml.tmp");
     let mut options = fs::OpenOptions::new();

@@ -1,9 +1,10 @@
 //! Starting, stopping, remembering, and what the record shows.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test fails by panicking"
+    reason = "a test connects by itself, and fails by panicking"
 )]
 
 mod support;

@@ -1,5 +1,7 @@
 //! The file system of this host.
 
+#![expect(clippy::disallowed_methods, reason = "this is where files are written")]
+
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{
