@@ -1,6 +1,7 @@
 //! The command line: the only module that prints.
 
 mod assertion_command;
+mod command_error;
 mod command_line;
 mod context;
 mod exit;
@@ -14,6 +15,8 @@ mod running_service;
 mod serve_command;
 mod status_command;
 
+#[cfg(test)]
+pub(crate) use command_error::CommandError;
 pub use command_line::main;
 #[cfg(test)]
 pub(crate) use exit::{Exit, Failure};

@@ -8,6 +8,7 @@ mod listener;
 mod metrics_text;
 mod order;
 mod problem;
+mod refusal;
 mod register_order;
 mod rotate;
 mod rotate_answers;
@@ -16,4 +17,6 @@ mod time_limits;
 
 pub use app_state::Parts;
 pub use listener::serve;
+#[cfg(test)]
+pub(crate) use refusal::Refusal;
 pub use router::{admin_router, router};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::command_error::CommandError;
 use super::context::{Context, block_on, stored};
 use super::exit::{Exit, Failure};
 use super::output;
@@ -25,11 +26,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     let config = context.read::<KeysConfig>()?;
     let state = stored(&config)?;
     let (Some(registered), Some(ring)) = (state.registration(), state.ring()) else {
-        return Err(Failure::new(
-            Exit::Failure,
-            anyhow::anyhow!("no client is registered yet"),
-            "let `bff serve` register one; BFF_KEYS_DIR and BFF_STATE_DIR name where it is kept",
-        ));
+        return Err(CommandError::NoClient.into());
     };
     let known = state.idp(&registered.issuer);
     let learnt = known.and_then(|known| known.presentation(KnownIdp::TOKEN_ENDPOINT));
@@ -54,24 +51,11 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
         Failure::new(Exit::Failure, error, hint)
     })?;
     if key.public().key != current.key {
-        return Err(Failure::new(
-            Exit::Failure,
-            anyhow::anyhow!(
-                "the file of key `{}` holds another key than the one that is published",
-                current.kid
-            ),
-            "restore the file from a backup of BFF_KEYS_DIR",
-        ));
+        return Err(CommandError::OtherKey(current.kid.clone()).into());
     }
     let (key, clock) = (Arc::new(key), Clock::system());
     let assertion = app::assertion(&key, &registered.client_id, &audience, typ, &clock);
-    let assertion = block_on(assertion)?.map_err(|error| {
-        Failure::new(
-            Exit::Failure,
-            error,
-            "check that the machine has free memory and /dev/urandom",
-        )
-    })?;
+    let assertion = block_on(assertion)?.map_err(CommandError::from)?;
     output::line(assertion.expose());
     Ok(())
 }

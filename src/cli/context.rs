@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::exit::{Exit, Failure};
+use super::command_error::CommandError;
+use super::exit::Failure;
 use super::output;
 use crate::app::{Shutdown, Signals, store_of};
 use crate::config::{Config, Env, KeysConfig, LogConfig, Overrides, Section, Sources};
@@ -37,10 +38,8 @@ impl Context {
 
 /// Starts the log of a command that runs the service.
 pub(super) fn start_log(config: &LogConfig) -> Result<(), Failure> {
-    telemetry::init(&config.filter, config.text, config.colour).map_err(|error| {
-        let error = anyhow::anyhow!("cannot start the log: {error}");
-        Failure::new(Exit::Configuration, error, "check BFF_LOG")
-    })
+    telemetry::init(&config.filter, config.text, config.colour)
+        .map_err(|error| CommandError::Log(error.to_string()).into())
 }
 
 /// Reads the state, also while the service runs.
@@ -66,17 +65,8 @@ pub(super) async fn under_signals<T: Send + 'static>(
     };
     tokio::select! {
         ended = shutdown.see_through(work) => ended.unwrap_or_else(|panicked| Err(panicked.into())),
-        signal = stopped => Err(stopped_by(signal)),
+        signal = stopped => Err(CommandError::Stopped(signal).into()),
     }
-}
-
-/// A signal came before the end.
-pub(super) fn stopped_by(signal: &str) -> Failure {
-    Failure::new(
-        Exit::Failure,
-        anyhow::anyhow!("stopped by {signal}"),
-        "`bff status` shows what was done; run the command again to go on",
-    )
 }
 
 /// Threads that answer requests, whatever the number of processors.

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::command_error::CommandError;
 use super::context::{Context, block_on};
 use super::exit::{Exit, Failure};
 use super::output;
@@ -19,7 +20,6 @@ pub(super) struct Arguments {
 pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Failure> {
     let config = context.read::<ListenConfig>();
     // A health check exits 0 or 1 only: Docker reserves 2 and gives others no meaning.
-    let failed = |error: anyhow::Error, hint: &str| Failure::new(Exit::Failure, error, hint);
     let config = config.map_err(|failure| Failure {
         exit: Exit::Failure,
         ..failure
@@ -27,19 +27,11 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     let path = if arguments.live { "livez" } else { "readyz" };
     let url = format!("http://{}/{path}", reachable(config.listen));
     let request = http_client()?.request(Method::GET, &url);
-    let answer = block_on(request.send())?.map_err(|error| {
-        failed(
-            error.into(),
-            "start `bff serve`, or set BFF_LISTEN to the address that it listens on",
-        )
-    })?;
+    let answer = block_on(request.send())?.map_err(CommandError::from)?;
     if answer.status == 200 {
         return Ok(());
     }
     output::note(answer.body.expose());
-    let error = anyhow::anyhow!("{url} answers HTTP {}", answer.status);
-    Err(failed(
-        error,
-        "/healthz and the log of `bff serve` name the cause",
-    ))
+    let status = answer.status;
+    Err(CommandError::NotHealthy { url, status }.into())
 }

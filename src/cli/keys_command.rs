@@ -5,18 +5,18 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use secrecy::zeroize::Zeroizing;
 use serde_json::{Value, json};
 
+use super::command_error::CommandError;
 use super::context::{Context, stored};
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::output;
 use crate::app::{self, KeyReport, Reencrypted, StatusReport};
 use crate::config::{KeysConfig, OldPassphrase};
 use crate::disk::HostDisk;
-use crate::jose::{Algorithm, LoadKeyError, SigningKey};
+use crate::jose::{Algorithm, SigningKey};
 use crate::local_files::write_private_file;
 use crate::secret::Secret;
 
@@ -82,13 +82,7 @@ fn generate(context: &Context, config: &KeysConfig, arguments: &Generate) -> Res
         print_key(context, &key, path);
         return Ok(());
     }
-    let key = SigningKey::generate(alg.unwrap_or(Algorithm::ES256)).map_err(|error| {
-        Failure::new(
-            Exit::Failure,
-            error,
-            "check that the machine has free memory and /dev/urandom",
-        )
-    })?;
+    let key = SigningKey::generate(alg.unwrap_or(Algorithm::ES256)).map_err(CommandError::from)?;
     write(context, config, out, &key)
 }
 
@@ -111,13 +105,9 @@ fn parse(
         alg,
         config.kid.clone(),
     )
-    .map_err(|error: LoadKeyError| {
-        let hint = error.hint();
-        let error = anyhow::Error::new(error).context(format!(
-            "{} cannot be used as a signing key",
-            path.display()
-        ));
-        Failure::new(Exit::Configuration, error, hint)
+    .map_err(|source| {
+        let path = path.to_path_buf();
+        CommandError::UnusableKey { path, source }.into()
     })
 }
 
@@ -128,9 +118,10 @@ fn read(path: &Path) -> Result<Secret, Failure> {
     } else {
         fs::read(path).map(|read| text = Zeroizing::new(read))
     };
-    result
-        .with_context(|| format!("cannot read {}", path.display()))
-        .map_err(|error| Failure::new(Exit::Failure, error, "name a PEM file that can be read"))?;
+    result.map_err(|source| {
+        let path = path.to_path_buf();
+        CommandError::ReadKey { path, source }
+    })?;
     Ok(Secret::new(String::from_utf8_lossy(&text)))
 }
 
@@ -146,26 +137,16 @@ fn write(
             .keys_dir
             .join(format!("{}.pem", key.kid().file_stem())),
     };
-    let pem = key.to_pem(config.passphrase.as_ref()).map_err(|error| {
-        Failure::new(
-            Exit::Failure,
-            error,
-            "check that the machine has free memory and /dev/urandom",
-        )
-    })?;
+    let pem = key
+        .to_pem(config.passphrase.as_ref())
+        .map_err(CommandError::from)?;
     if path.exists() {
-        return Err(Failure::new(
-            Exit::Failure,
-            anyhow::anyhow!("{} exists already", path.display()),
-            "a key file is never replaced: name another file with --out, or use --if-missing",
-        ));
+        return Err(CommandError::KeyExists(path).into());
     }
-    write_private_file(&path, &pem)
-        .with_context(|| format!("cannot write {}", path.display()))
-        .map_err(|error| {
-            let hint = "name a file with --out in a directory that can be written";
-            Failure::new(Exit::Failure, error, hint)
-        })?;
+    write_private_file(&path, &pem).map_err(|source| {
+        let path = path.clone();
+        CommandError::CannotWriteKey { path, source }
+    })?;
     print_key(context, key, &path);
     Ok(())
 }
@@ -213,22 +194,11 @@ fn list(context: &Context, config: &KeysConfig) -> Result<(), Failure> {
 fn reencrypt(context: &Context, config: &KeysConfig, arguments: &Reencrypt) -> Result<(), Failure> {
     let OldPassphrase(old) = context.read()?;
     if config.passphrase.is_some() == arguments.clear {
-        let (what, hint) = if arguments.clear {
-            (
-                "BFF_KEY_PASSPHRASE is set",
-                "unset it, or leave out --clear",
-            )
+        return Err(if arguments.clear {
+            CommandError::Passphrase.into()
         } else {
-            (
-                "BFF_KEY_PASSPHRASE is not set",
-                "set it (or BFF_KEY_PASSPHRASE_FILE), or store the keys in clear with --clear",
-            )
-        };
-        return Err(Failure::new(
-            Exit::Configuration,
-            anyhow::anyhow!(what),
-            hint,
-        ));
+            CommandError::NoPassphrase.into()
+        });
     }
     let disk = Arc::new(HostDisk);
     let done = app::reencrypt(disk, config, old.as_ref(), &app::owner())?;

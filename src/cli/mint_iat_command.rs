@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
 use secrecy::zeroize::Zeroizing;
 
+use super::command_error::CommandError;
 use super::context::{Context, block_on, under_signals};
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::output;
 use crate::app::Shutdown;
 use crate::config::MintConfig;
@@ -45,7 +45,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     if let Some(out) = &arguments.out
         && out.exists()
     {
-        return Err(exists(out));
+        return Err(CommandError::TokenFileExists(out.clone()).into());
     }
     let client = IdpAdminClient::new(
         http_client(&config.idp)?,
@@ -64,12 +64,10 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     match &arguments.out {
         Some(out) => {
             let contents = Secret::new(format!("{}\n", token.expose()));
-            write_private_file(out, &contents)
-                .with_context(|| format!("cannot write {}", out.display()))
-                .map_err(|error| {
-                    let hint = "choose a directory that can be written, then mint another token";
-                    Failure::new(Exit::Failure, error, hint)
-                })?;
+            write_private_file(out, &contents).map_err(|source| {
+                let path = out.clone();
+                CommandError::CannotWriteToken { path, source }
+            })?;
             output::note(&format!("wrote the token to {}", out.display()));
         }
         None => output::line(token.expose()),
@@ -80,35 +78,19 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     Ok(())
 }
 
-fn from_standard_input() -> Result<Secret, Failure> {
-    let missing = |what: &'static str| {
-        Failure::new(
-            Exit::Configuration,
-            anyhow::anyhow!(what),
-            "set BOOTSTRAP_ADMIN_TOKEN or BOOTSTRAP_ADMIN_TOKEN_FILE, or give the token on \
-             standard input",
-        )
-    };
+fn from_standard_input() -> Result<Secret, CommandError> {
+    let missing = |on_standard_input| CommandError::NoIdpAdminToken { on_standard_input };
     if io::stdin().is_terminal() {
-        return Err(missing("there is no administrator's token"));
+        return Err(missing(false));
     }
     let mut line = Zeroizing::new(String::new());
-    io::stdin().read_line(&mut line)?;
+    // What cannot be read is no token either.
+    drop(io::stdin().read_line(&mut line));
     match line.trim() {
-        "" => Err(missing(
-            "there is no administrator's token on standard input",
-        )),
-        token if token.contains(|c: char| c.is_control() || c.is_whitespace()) => Err(missing(
-            "the token on standard input holds characters that a token cannot have",
-        )),
+        "" => Err(missing(true)),
+        token if token.contains(|c: char| c.is_control() || c.is_whitespace()) => {
+            Err(CommandError::OddIdpAdminToken)
+        }
         token => Ok(Secret::new(token)),
     }
-}
-
-fn exists(path: &std::path::Path) -> Failure {
-    Failure::new(
-        Exit::Failure,
-        anyhow::anyhow!("{} exists already", path.display()),
-        "name another file with --out, or remove that one: nothing was minted",
-    )
 }

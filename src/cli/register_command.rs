@@ -7,8 +7,9 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::context::{Context, block_on_all, start_log, stopped_by, under_signals};
-use super::exit::{Exit, Failure};
+use super::command_error::CommandError;
+use super::context::{Context, block_on_all, start_log, under_signals};
+use super::exit::Failure;
 use super::output::{self, Progress};
 use super::running_service::RunningService;
 use crate::app::{
@@ -48,11 +49,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     let config = context.load()?;
     start_log(&config.log)?;
     if !config.dcr.enabled {
-        return Err(Failure::new(
-            Exit::Configuration,
-            anyhow::anyhow!("registration is off"),
-            "set IDP_BASE_URL, and DCR_ENABLED=true if it is false",
-        ));
+        return Err(CommandError::RegistrationOff.into());
     }
     if arguments.dry_run {
         let report = block_on_all(dry_run(config))??;
@@ -75,10 +72,7 @@ async fn dry_run(config: Config) -> Result<PlanReport, Failure> {
         }
         opened => Arc::new(opened.map_err(ServiceError::from)?),
     };
-    let idp = app.config.idp.clone().ok_or_else(|| {
-        let error = anyhow::anyhow!("no IdP is configured");
-        Failure::new(Exit::Configuration, error, "set IDP_BASE_URL")
-    })?;
+    let idp = app.config.idp.clone().ok_or(CommandError::NoIdp)?;
     let registrar = Registrar::new(Arc::clone(&app), idp)?;
     // The read can bring a new registration access token.
     let work = async move { registrar.dry_run().await.map_err(Failure::from) };
@@ -96,16 +90,17 @@ async fn register(mut config: Config) -> Result<RegistrationReport, Failure> {
             let service = RunningService::of(&listen)?;
             return tokio::select! {
                 ended = tokio::time::timeout(limit, order(&service)) => {
-                    ended.unwrap_or_else(|_| Err(too_long(limit)))
+                    let seconds = limit.as_secs();
+                    ended.unwrap_or_else(|_| Err(CommandError::OrderTooLong { seconds }.into()))
                 }
-                signal = signals.next() => Err(left(signal)),
+                signal = signals.next() => Err(CommandError::OrderLeft(signal).into()),
             };
         }
         running => running?,
     };
     let result = tokio::select! {
         result = running.order() => result.map_err(Failure::from),
-        signal = signals.next() => Err(stopped_by(signal)),
+        signal = signals.next() => Err(CommandError::Stopped(signal).into()),
     };
     let app = Arc::clone(&running.app);
     let again = async {
@@ -129,7 +124,7 @@ async fn order(service: &RunningService) -> Result<RegistrationReport, Failure> 
             (seen.number, seen.ordered_at) == (order.number, order.ordered_at)
         };
         let Some(seen) = report.orders.iter().find(is_it) else {
-            return Err(forgotten());
+            return Err(CommandError::OrderForgotten.into());
         };
         match seen.state {
             OrderState::Done => return Ok(report.registration),
@@ -153,38 +148,8 @@ fn failed(failure: Option<&FailureReport>) -> Failure {
         Some(FailureReport { error, hint, class }) => {
             Failure::new((*class).into(), anyhow::anyhow!("{error}"), hint)
         }
-        None => Failure::new(
-            Exit::Failure,
-            anyhow::anyhow!("the order failed in the service"),
-            "`bff status` and the log say more",
-        ),
+        None => CommandError::OrderFailed.into(),
     }
-}
-
-/// The service has ended before the order did.
-fn forgotten() -> Failure {
-    Failure::new(
-        Exit::Failure,
-        anyhow::anyhow!("the service does not know the order: it was started again meanwhile"),
-        "`bff status` shows what was done; run the command again to go on",
-    )
-}
-
-fn too_long(limit: Duration) -> Failure {
-    Failure::new(
-        Exit::Unavailable,
-        anyhow::anyhow!("the order is still under way after {} s", limit.as_secs()),
-        "`bff status` shows how it goes on; BFF_BOOTSTRAP_TIMEOUT says how long it is tried",
-    )
-}
-
-/// A signal ends the command, and not the order.
-fn left(signal: &str) -> Failure {
-    Failure::new(
-        Exit::Failure,
-        anyhow::anyhow!("stopped by {signal}; the order goes on in the service"),
-        "`bff status` shows how it goes on",
-    )
 }
 
 fn print_plan(context: &Context, report: &PlanReport) {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::command_error::CommandError;
 use super::context::{Context, block_on};
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::output::{self, Progress};
 use super::running_service::RunningService;
 use crate::app::{RotationReport, StatusReport};
@@ -102,11 +103,7 @@ async fn conclude(service: &RunningService, kid: &Kid) -> Result<(), Failure> {
         output::note(&format!("key `{kid}` signs now"));
         return Ok(());
     }
-    Err(Failure::new(
-        Exit::Failure,
-        anyhow::anyhow!("key `{kid}` does not sign, and the rotation to it is over"),
-        "`bff status` shows what happened",
-    ))
+    Err(CommandError::NotPromoted(kid.clone()).into())
 }
 
 fn line(report: &RotationReport) -> String {

@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::command_error::CommandError;
 use super::exit::{Exit, Failure};
 use crate::app::Class;
 use crate::config::ListenConfig;
 use crate::secret::Secret;
-use crate::transport::{HttpClient, Method, SendError};
+use crate::transport::{HttpClient, Method};
 
 /// The interface of a running service below `/admin`.
 #[derive(Clone, Debug)]
@@ -23,11 +24,7 @@ impl RunningService {
     /// The service of this configuration.
     pub(super) fn of(listen: &ListenConfig) -> Result<Self, Failure> {
         let Some(token) = listen.admin_token.clone() else {
-            return Err(Failure::new(
-                Exit::Configuration,
-                anyhow::anyhow!("a service runs here, and BFF_ADMIN_TOKEN is not set"),
-                "set BFF_ADMIN_TOKEN (or BFF_ADMIN_TOKEN_FILE) to the service's",
-            ));
+            return Err(CommandError::NoAdminToken.into());
         };
         Ok(Self {
             http: http_client()?,
@@ -65,16 +62,15 @@ impl RunningService {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.map_err(unreachable)?;
+        let answer = request.send().await.map_err(CommandError::from)?;
         let text = answer.bytes();
         if !matches!(answer.status, 200..=299) {
             let body = serde_json::from_slice(text).unwrap_or_default();
             return Err(refused(answer.status, &body));
         }
         serde_json::from_slice(text).map_err(|error| {
-            let error =
-                anyhow::anyhow!("{url} gave an answer that this version does not know: {error}");
-            Failure::new(Exit::Failure, error, "run the same version as the service")
+            let error = error.to_string();
+            CommandError::OtherVersion { url, error }.into()
         })
     }
 }
@@ -101,31 +97,17 @@ pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
 
 /// The failure that the service answered.
 fn refused(status: u16, body: &Value) -> Failure {
-    let told = |name: &str| body.get(name).and_then(Value::as_str);
-    let detail = told("detail").unwrap_or("the service gave no reason");
+    let told = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let detail = told("detail").unwrap_or_else(|| "the service gave no reason".to_owned());
     let class = body.get("class").cloned();
-    if let Some(class) = class.and_then(|class| serde_json::from_value::<Class>(class).ok()) {
-        let error = anyhow::anyhow!("{detail}");
-        return Failure::new(class.into(), error, told("hint").unwrap_or(MORE));
+    let class = class.and_then(|class| serde_json::from_value::<Class>(class).ok());
+    match (class, told("hint")) {
+        (Some(class), Some(hint)) => Failure::new(class.into(), anyhow::anyhow!(detail), hint),
+        (_, hint) => CommandError::Refused {
+            status,
+            detail,
+            hint,
+        }
+        .into(),
     }
-    let (exit, hint) = match status {
-        401 | 403 => (
-            Exit::NotAccepted,
-            "set BFF_ADMIN_TOKEN to the value that the service was started with",
-        ),
-        502 | 504 => (Exit::Unavailable, MORE),
-        _ => (Exit::Failure, told("hint").unwrap_or(MORE)),
-    };
-    Failure::new(exit, anyhow::anyhow!("HTTP {status}: {detail}"), hint)
-}
-
-/// Where an operator reads on.
-const MORE: &str = "`bff status` and the log say more";
-
-fn unreachable(error: SendError) -> Failure {
-    Failure::new(
-        Exit::Failure,
-        error,
-        "start `bff serve`, or set BFF_LISTEN or BFF_ADMIN_LISTEN to where it listens",
-    )
 }

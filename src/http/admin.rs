@@ -13,6 +13,7 @@ use openssl::sha::sha256;
 
 use super::app_state::AppState;
 use super::problem::Problem;
+use super::refusal::Refusal;
 use super::time_limits::limited;
 use super::{register_order, rotate};
 use crate::app::{App, StatusReport};
@@ -32,9 +33,7 @@ pub(super) fn routes(app: &Arc<App>) -> Router<AppState> {
 /// Lets a request through that carries the administrator's token (RFC 6750 §2.1).
 async fn authorize(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(token) = &app.config.listen.admin_token else {
-        let detail = "no administrator's token is configured: set BFF_ADMIN_TOKEN (or \
-                      BFF_ADMIN_TOKEN_FILE) and restart";
-        return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+        return Problem::from(Refusal::NoAdminToken).into_response();
     };
     let given = bearer(request.headers());
     if given.is_some_and(|given| same(given, token.expose())) {
@@ -46,8 +45,7 @@ async fn authorize(State(app): State<Arc<App>>, request: Request, next: Next) ->
     } else {
         r#"Bearer realm="bff admin""#
     };
-    let detail = "send `Authorization: Bearer` with the value of BFF_ADMIN_TOKEN";
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
+    let mut response = Problem::from(Refusal::NotAuthorized).into_response();
     response.headers_mut().insert(
         header::WWW_AUTHENTICATE,
         HeaderValue::from_static(challenge),

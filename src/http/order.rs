@@ -1,36 +1,35 @@
 //! An order is strict: what it does not know, it refuses.
 
 use axum::body::Bytes;
-use axum::http::StatusCode;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::problem::Problem;
+use super::refusal::Refusal;
 
 /// The value of the one query parameter `known`, if it is there. Everything else in the query is
-/// refused, so that a misspelt dry run is not carried out.
-pub(super) fn switch(query: Option<&str>, known: &str) -> Result<bool, Problem> {
-    let wrong = || {
-        let detail = format!("the query must be empty, `{known}=true` or `{known}=false`");
-        Problem::new(StatusCode::BAD_REQUEST, detail)
-    };
+/// refused, so that a misspelt dry run is not carried out. `allowed` says what the query is.
+pub(super) fn switch(
+    query: Option<&str>,
+    known: &str,
+    allowed: &'static str,
+) -> Result<bool, Refusal> {
+    let wrong = Refusal::WrongQuery { allowed };
     let parameters = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let parameters: Vec<_> = parameters.collect();
     match parameters.as_slice() {
         [] => Ok(false),
-        [(name, value)] if name == known => value.parse().map_err(|_| wrong()),
-        _ => Err(wrong()),
+        [(name, value)] if name == known => value.parse().map_err(|_| wrong),
+        _ => Err(wrong),
     }
 }
 
 /// Refuses a query where there is none.
-pub(super) fn no_query(query: Option<&str>) -> Result<(), Problem> {
+pub(super) fn no_query(query: Option<&str>) -> Result<(), Refusal> {
     match query {
         None | Some("") => Ok(()),
-        Some(_) => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "the query must be empty: this request has no parameters in it",
-        )),
+        Some(_) => Err(Refusal::WrongQuery {
+            allowed: "the query must be empty: this request has no parameters in it",
+        }),
     }
 }
 
@@ -39,19 +38,18 @@ pub(super) fn no_query(query: Option<&str>) -> Result<(), Problem> {
 pub(super) fn members(
     body: &Bytes,
     known: &[&str],
-    allowed: &str,
-) -> Result<Map<String, Value>, Problem> {
+    allowed: &'static str,
+) -> Result<Map<String, Value>, Refusal> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
-    // JSON of another form is well-formed, but cannot be processed (RFC 9110 §15.5.21).
-    let wrong = |status| Problem::new(status, allowed);
     match serde_json::from_slice(body) {
         Ok(Value::Object(members)) if members.keys().all(|name| known.contains(&&**name)) => {
             Ok(members)
         }
-        Ok(_) => Err(wrong(StatusCode::UNPROCESSABLE_ENTITY)),
-        Err(_) => Err(wrong(StatusCode::BAD_REQUEST)),
+        // JSON of another form is well-formed, but cannot be processed (RFC 9110 §15.5.21).
+        Ok(_) => Err(Refusal::WrongBody { allowed }),
+        Err(_) => Err(Refusal::NotJson { allowed }),
     }
 }
 
@@ -61,9 +59,9 @@ mod tests {
 
     #[test]
     fn a_dry_run_in_any_spelling_is_a_dry_run_or_refused() {
-        assert!(!switch(None, "dry_run").unwrap());
-        assert!(!switch(Some("dry_run=false"), "dry_run").unwrap());
-        assert!(switch(Some("dry_run=true"), "dry_run").unwrap());
+        assert!(!switch(None, "dry_run", "…").unwrap());
+        assert!(!switch(Some("dry_run=false"), "dry_run", "…").unwrap());
+        assert!(switch(Some("dry_run=true"), "dry_run", "…").unwrap());
         for query in [
             "dry_run=1",
             "dry_run",
@@ -74,9 +72,8 @@ mod tests {
             "dry_run=TRUE",
             "x=1",
         ] {
-            let problem = switch(Some(query), "dry_run").unwrap_err();
-            assert_eq!(problem.status, StatusCode::BAD_REQUEST, "{query}");
-            assert!(problem.detail.contains("`dry_run=true`"), "{query}");
+            let refusal = switch(Some(query), "dry_run", "…").unwrap_err();
+            assert_eq!(refusal, Refusal::WrongQuery { allowed: "…" }, "{query}");
         }
     }
 
@@ -86,7 +83,7 @@ mod tests {
             let result = members(&Bytes::from_static(body.as_bytes()), &["mode"], "…");
             result
                 .map(|members| members.len())
-                .map_err(|problem| problem.status.as_u16())
+                .map_err(|refusal| refusal.status().as_u16())
         };
 
         for (body, expected) in [

@@ -4,11 +4,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use super::refusal::Refusal;
+
 /// An error for the caller of this service.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
     pub(super) status: StatusCode,
-    /// What the caller can do about it. No secrets, nothing internal.
+    /// What is wrong. No secrets, nothing internal.
     pub(super) detail: String,
     /// More members, for programs (RFC 9457 §3.2).
     pub(super) extensions: Map<String, Value>,
@@ -32,6 +34,12 @@ impl Problem {
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.extensions.insert(name.to_owned(), value.into());
         self
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.status(), refusal.to_string()).hint(refusal.hint())
     }
 }
 
@@ -62,7 +70,7 @@ pub(super) async fn dress(response: Response) -> Response {
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.starts_with("application/"));
     let mut response = if (status.is_client_error() || status.is_server_error()) && !is_json {
-        let mut dressed = Problem::new(status, detail(status)).into_response();
+        let mut dressed = Problem::from(Refusal::of(status)).into_response();
         for (name, value) in response.headers() {
             if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
                 dressed.headers_mut().insert(name, value.clone());
@@ -81,14 +89,4 @@ pub(super) async fn dress(response: Response) -> Response {
         HeaderValue::from_static("nosniff"),
     );
     response
-}
-
-fn detail(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::NOT_FOUND => "no such resource",
-        StatusCode::METHOD_NOT_ALLOWED => "method not allowed; see the Allow header",
-        StatusCode::PAYLOAD_TOO_LARGE => "the body must be at most 16 KiB",
-        _ if status.is_server_error() => "the reason is in the log of the service",
-        _ => "the request cannot be served",
-    }
 }

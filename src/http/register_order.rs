@@ -12,12 +12,20 @@ use serde_json::json;
 
 use super::order;
 use super::problem::Problem;
+use super::refusal::Refusal;
 use crate::app::{App, Backoff, Class, RegistrationReport};
 use crate::registrar::{BootstrapError, Occasion, Registrar};
 
 /// How long an order is waited for before it is said to be under way; below the time limit of
 /// a request.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What the query is.
+const QUERY: &str = "the query must be empty, `dry_run=true` or `dry_run=false`";
+
+/// What the body is.
+const BODY: &str =
+    "the body must be empty or `{}`; for a dry run, the query must be `dry_run=true`";
 
 /// Runs the bootstrap again now, or says what it would do.
 pub(super) async fn register(
@@ -26,19 +34,19 @@ pub(super) async fn register(
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Response {
-    let no_members =
-        "the body must be empty or `{}`; for a dry run, the query must be `dry_run=true`";
-    let ordered = order::switch(query.as_deref(), "dry_run");
+    let ordered = order::switch(query.as_deref(), "dry_run", QUERY);
     let ordered = ordered.and_then(|dry_run| {
-        order::members(&body, &[], no_members)?;
+        order::members(&body, &[], BODY)?;
         Ok(dry_run)
     });
     let dry_run = match ordered {
         Ok(dry_run) => dry_run,
-        Err(problem) => return problem.into_response(),
+        Err(refusal) => return Problem::from(refusal).into_response(),
     };
     let Some(registrar) = registrar else {
-        return off().into_response();
+        return Problem::from(Refusal::RegistrationOff)
+            .with("class", json!(Class::Configuration))
+            .into_response();
     };
     tracing::info!(
         dry_run,
@@ -80,13 +88,6 @@ async fn carry_out(
     let failure = ended.as_ref().err().map(BootstrapError::report);
     app.condition.order_ended(number, failure);
     ended
-}
-
-fn off() -> Problem {
-    let detail = "registration is off";
-    Problem::new(StatusCode::CONFLICT, detail)
-        .hint("set DCR_ENABLED and IDP_BASE_URL, then restart")
-        .with("class", json!(Class::Configuration))
 }
 
 fn failed(error: &BootstrapError) -> Problem {

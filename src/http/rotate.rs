@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::app_state::AppState;
 use super::order;
 use super::problem::Problem;
+use super::refusal::Refusal;
 use super::rotate_answers::RotateAnswers;
 use crate::app::{App, Phase, RotationReport, chain};
 use crate::jose::Algorithm;
@@ -47,7 +48,7 @@ async fn rotate(
 ) -> Response {
     let order = match order::no_query(query.as_deref()).and_then(|()| parse(&body)) {
         Ok(order) => order,
-        Err(problem) => return problem.into_response(),
+        Err(refusal) => return Problem::from(refusal).into_response(),
     };
     let key = headers
         .get("idempotency-key")
@@ -74,33 +75,24 @@ async fn rotate(
     }
 }
 
-fn parse(body: &Bytes) -> Result<Order, Problem> {
-    let allowed = "the body must be empty, or a JSON object with `mode` (`scheduled`, `now`, \
-                   `compromised`) and `alg`";
-    let members = order::members(body, &["mode", "alg"], allowed)?;
+/// What the body is.
+const BODY: &str = "the body must be empty, or a JSON object with `mode` (`scheduled`, `now`, \
+                    `compromised`) and `alg`";
+
+fn parse(body: &Bytes) -> Result<Order, Refusal> {
+    let members = order::members(body, &["mode", "alg"], BODY)?;
     let body: Body = serde_json::from_value(Value::Object(members))
-        .map_err(|_| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, allowed))?;
-    let unprocessable = |detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        .map_err(|_| Refusal::WrongBody { allowed: BODY })?;
     let mode = match body.mode.as_deref() {
         None | Some("scheduled") => Mode::Scheduled,
         Some("now") => Mode::Now,
         Some("compromised") => Mode::Compromised,
-        Some(_) => {
-            return Err(unprocessable(
-                "`mode` must be `scheduled`, `now` or `compromised`".to_owned(),
-            ));
-        }
+        Some(_) => return Err(Refusal::UnknownMode),
     };
     let alg = match body.alg.as_deref().map(str::parse::<Algorithm>) {
         None => None,
         Some(Ok(alg)) => Some(alg),
-        Some(Err(_)) => {
-            let names: Vec<&str> = Algorithm::ALL.iter().map(|alg| alg.name()).collect();
-            return Err(unprocessable(format!(
-                "`alg` must be one of {}",
-                names.join(", ")
-            )));
-        }
+        Some(Err(_)) => return Err(Refusal::UnknownAlgorithm),
     };
     Ok(Order { mode, alg })
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::timeout;
 
 use super::problem::Problem;
+use super::refusal::Refusal;
 
 /// Longest body of a request, in bytes.
 pub(super) const MAX_BODY: usize = 16 * 1024;
@@ -27,22 +27,14 @@ pub(super) async fn limited(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let body = match timeout(READING, to_bytes(body, MAX_BODY)).await {
         Ok(Ok(body)) => body,
-        Ok(Err(_)) => {
-            let detail = "the body must be complete and at most 16 KiB";
-            return Problem::new(StatusCode::BAD_REQUEST, detail).into_response();
-        }
-        Err(_) => {
-            let detail = "the request was not received within 10 s: send it again";
-            return Problem::new(StatusCode::REQUEST_TIMEOUT, detail).into_response();
-        }
+        Ok(Err(_)) => return Problem::from(Refusal::BodyCut).into_response(),
+        Err(_) => return Problem::from(Refusal::BodyLate).into_response(),
     };
     let request = Request::from_parts(head, Body::from(body));
     if let Ok(response) = timeout(ANSWERING, next.run(request)).await {
         return response;
     }
-    let detail = "the IdP or the disk has not answered within 10 s. What was ordered may still be \
-                  carried out: see /admin/status before you order it again";
-    Problem::new(StatusCode::GATEWAY_TIMEOUT, detail).into_response()
+    Problem::from(Refusal::NoAnswer).into_response()
 }
 
 #[cfg(test)]

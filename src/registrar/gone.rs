@@ -5,9 +5,7 @@ use super::presented::{Care, Trial};
 use super::proof_error::ProofError;
 use super::session::Session;
 use crate::idp::TokenClient;
-use crate::registration::{
-    Blocked, Control, ManagementOutcome, Proof, Registered, TokenAnswer,
-};
+use crate::registration::{Blocked, Control, ManagementOutcome, Proof, Registered, TokenAnswer};
 use crate::state::{Presentation, State};
 
 /// What the token endpoint says of a client that it rejects.

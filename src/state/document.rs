@@ -236,7 +236,10 @@ impl State {
             minted: self.minted.as_ref(),
             minted_at: self.minted_at,
             force_seen: self.force_seen,
-            restored: self.restored.as_ref().map(|restored| restored.tokens.as_slice()),
+            restored: self
+                .restored
+                .as_ref()
+                .map(|restored| restored.tokens.as_slice()),
         }
     }
 }

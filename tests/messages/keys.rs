@@ -10,7 +10,7 @@ use super::{Entry, Samples, samples, section};
 use crate::app::{KeysError, OpenAppError, Panicked, ReencryptError};
 use crate::cli::Failure;
 use crate::disk::NotAFile;
-use crate::jose::{Algorithm, KeyType, Kid, LoadKeyError, MakeKeyError, SigningKey};
+use crate::jose::{Algorithm, KeyType, Kid, LoadKeyError, MakeKeyError, SignError, SigningKey};
 use crate::keyring::{NoRoom, TooSoon};
 use crate::local_files::{OpenError, OutletError};
 use crate::rotator::RotateError;
@@ -303,7 +303,6 @@ fn outlet() -> Samples<OutletError> {
 
 /// Errors that are no enums.
 fn single() -> Samples<String> {
-    let signs = SigningKey::generate(Algorithm::ES256).unwrap().named(kid());
     (
         "Others",
         vec![
@@ -313,9 +312,14 @@ fn single() -> Samples<String> {
                 "HS256".parse::<Algorithm>().unwrap_err().to_string(),
             ),
             ("NotAFile", NotAFile.to_string()),
-            ("SignError", signs.unsigned(&ErrorStack::get()).to_string()),
+            ("SignError", unsigned().to_string()),
         ],
     )
+}
+
+pub(super) fn unsigned() -> SignError {
+    let signs = SigningKey::generate(Algorithm::ES256).unwrap().named(kid());
+    signs.unsigned(&ErrorStack::get())
 }
 
 /// What a command makes of errors that have no class.

@@ -4,6 +4,7 @@
 //! Part of the library's own tests, because an error outside the crate cannot be matched
 //! exhaustively: a new variant does not compile here until it has a sample.
 
+mod commands;
 mod configuration;
 mod identity;
 mod keys;
@@ -23,6 +24,7 @@ fn every_message_is_as_it_was_read_last() {
     let now = [
         identity::messages(),
         keys::messages(),
+        commands::messages(),
         configuration::messages(),
     ]
     .concat();
@@ -42,7 +44,7 @@ fn every_message_is_as_it_was_read_last() {
 
 #[test]
 fn no_hint_is_longer_than_a_line_of_the_log() {
-    let all = [identity::messages(), keys::messages()].concat();
+    let all = [identity::messages(), keys::messages(), commands::messages()].concat();
 
     let hints = all
         .lines()
@@ -108,6 +110,7 @@ fn section<T>((name, samples): Samples<T>, entry: impl Fn(&T) -> Entry) -> Strin
             ("message", entry.message),
             ("hint", entry.hint),
             ("exit", entry.exit),
+            ("status", entry.status),
         ];
         for (name, line) in lines {
             if let Some(line) = line {
@@ -125,6 +128,7 @@ struct Entry {
     message: Option<String>,
     hint: Option<String>,
     exit: Option<String>,
+    status: Option<String>,
 }
 
 impl Entry {
@@ -143,6 +147,13 @@ impl Entry {
     fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    fn status(self, status: u16) -> Self {
+        Self {
+            status: Some(status.to_string()),
             ..self
         }
     }
