@@ -32,7 +32,7 @@ async fn a_signal_ends_the_service_with_success_and_frees_port_and_volume() {
     let world = World::new().await;
     world.registered().await;
 
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP", "QUIT"] {
         let bff = world.ready(&world.env()).await;
 
         bff.signal(signal);

@@ -42,7 +42,9 @@ pub struct Panicked;
 /// The signals that ask a process to end.
 #[derive(Debug)]
 pub struct Signals {
+    hang_up: Signal,
     interrupt: Signal,
+    quit: Signal,
     terminate: Signal,
 }
 
@@ -166,7 +168,9 @@ impl Signals {
     /// Any I/O error of the registration.
     pub fn take() -> io::Result<Self> {
         Ok(Self {
+            hang_up: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
@@ -174,7 +178,9 @@ impl Signals {
     /// Completes at the next one.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
+            _ = self.hang_up.recv() => "SIGHUP",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.quit.recv() => "SIGQUIT",
             _ = self.terminate.recv() => "SIGTERM",
         }
     }
