@@ -141,6 +141,23 @@ async fn a_second_signal_does_not_wait_for_a_registration() {
     assert!(ended.stderr.contains("work unfinished"), "{ended}");
 }
 
+/// Nobody else has the token.
+#[tokio::test]
+async fn a_token_that_is_being_minted_is_printed_before_the_end() {
+    let world = World::new().await;
+    let (on, millis) = (Endpoint::Mint, 1_000);
+    world.idp.faults().set(Fault::Delay { on, millis });
+    let token = world.idp.admin_token();
+    let env = world.env().set("BOOTSTRAP_ADMIN_TOKEN", token);
+    let command = Bff::start(&["mint-iat"], &env, "");
+    arrived(&world, on).await;
+
+    let ended = command.stop().await;
+
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert_eq!(world.idp.iat_uses(ended.stdout.trim()), Some(0), "{ended}");
+}
+
 /// The IdP answers the discovery after the signal: no registration follows.
 #[tokio::test]
 async fn nothing_that_has_an_effect_begins_after_a_signal() {
