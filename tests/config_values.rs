@@ -443,6 +443,21 @@ fn the_log_has_no_colours_if_no_color_says_anything() {
     }
 }
 
+#[test]
+fn the_registration_is_looked_at_daily_unless_told_otherwise() {
+    let daily = Some(Duration::from_hours(24));
+    for (text, expected) in [
+        ("", daily),
+        ("90m", Some(Duration::from_mins(90))),
+        ("0", None),
+        ("off", None),
+    ] {
+        let config = usual(&[("BFF_DRIFT_CHECK", text)]).unwrap();
+
+        assert_eq!(config.dcr.drift_check, expected, "{text:?}");
+    }
+}
+
 fn usual(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     let env: Env = USUAL.iter().chain(more).copied().collect();
     Config::load(&env, None, &Overrides::default())

@@ -23,7 +23,7 @@ use super::reader::Reader;
 use super::section::Section;
 use super::settings::{
     ALLOW_BOOTSTRAP_FAILURE, AUTH_CLIENT_ID, BFF_ASSERTION_AUDIENCE, BFF_ASSERTION_TYPE,
-    BFF_BASE_URL, BFF_BOOTSTRAP_TIMEOUT, BFF_CLIENT_CRED_PATH, BFF_PROOF_INTERVAL,
+    BFF_BASE_URL, BFF_BOOTSTRAP_TIMEOUT, BFF_CLIENT_CRED_PATH, BFF_DRIFT_CHECK, BFF_PROOF_INTERVAL,
     BOOTSTRAP_ADMIN_TOKEN, DCR_CLIENT_ID, DCR_CLIENT_NAME, DCR_CLIENT_PROFILE, DCR_ENABLED,
     DCR_FORCE_REPLACE, DCR_GRANT_TYPES, DCR_IAT, DCR_JWKS, DCR_JWKS_URI, DCR_REDIRECT_URIS,
     DCR_SIGNING_KEY, DCR_SOFTWARE_STATEMENT, IDP_BASE_URL, MS_BFF_TOKEN_AUTH_METHOD, SETTINGS,
@@ -36,6 +36,8 @@ use crate::secret::Secret;
 const DEFAULT_CLIENT_NAME: &str = "bff-server";
 
 const PROOF_INTERVALS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(30 * 24);
+
+const DRIFT_CHECKS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(30 * 24);
 
 const BOOTSTRAP_TIMEOUTS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 
@@ -88,6 +90,9 @@ pub struct DcrConfig {
     /// How often the key that signs is proven again, up to 30 days; zero means only at a start and
     /// after a rejection.
     pub proof_interval: Duration,
+    /// How often the registration is read at the IdP and compared, up to 30 days; never if there is
+    /// none.
+    pub drift_check: Option<Duration>,
     /// Where the client's public data is written for the application.
     pub client_cred_path: Option<PathBuf>,
     /// How long transient failures are retried at start, up to 24 h; zero means one try.
@@ -157,6 +162,7 @@ impl Section for DcrConfig {
             ]),
         );
         let proof_interval = reader.value(BFF_PROOF_INTERVAL, parse::duration(PROOF_INTERVALS));
+        let drift_check = reader.value(BFF_DRIFT_CHECK, parse::interval(DRIFT_CHECKS));
         let client_cred_path = reader.optional(BFF_CLIENT_CRED_PATH, parse::path);
         let bootstrap_timeout =
             reader.value(BFF_BOOTSTRAP_TIMEOUT, parse::duration(BOOTSTRAP_TIMEOUTS));
@@ -203,6 +209,7 @@ impl Section for DcrConfig {
             assertion_audience: assertion_audience?,
             assertion_type: assertion_type?,
             proof_interval: proof_interval?,
+            drift_check: drift_check?,
             client_cred_path: client_cred_path?,
             bootstrap_timeout: bootstrap_timeout?,
         })

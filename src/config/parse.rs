@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use nix::unistd::Group;
 use tracing_subscriber::EnvFilter;
 
-pub(super) use self::duration::{duration, in_units};
+pub(super) use self::duration::{duration, in_units, interval};
 pub(super) use self::metadata::{grant_type, jwt, passphrase, scope_token, token};
 pub(super) use self::url::{base_url, endpoint_url, redirect_uri};
 pub(super) use self::wrong::{Wrong, quoted, shown};

@@ -110,6 +110,7 @@ settings! {
     BFF_ASSERTION_AUDIENCE "auto" Plain "`aud` of client assertions: `auto`, `issuer` or `endpoint`.";
     BFF_ASSERTION_TYPE "auto" Plain "`typ` of client assertions: `auto`, `client-authentication+jwt` or `JWT`.";
     BFF_PROOF_INTERVAL "6h" Plain "How often the key that signs is proven again; `0` only at a start and after a rejection.";
+    BFF_DRIFT_CHECK "24h" Plain "How often the registration is read at the IdP and compared; `0` or `off` never.";
     BFF_CLIENT_CRED_PATH "" Plain "Also write the client's public data here, for the application.";
     BFF_BOOTSTRAP_TIMEOUT "60s" Plain "How long transient failures are retried at start.";
     BFF_CA_FILE "" Plain "Extra trust anchors for the IdP; default the system's roots.";

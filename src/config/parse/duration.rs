@@ -21,6 +21,22 @@ pub(in crate::config) fn duration(
     }
 }
 
+/// The same, or none for `0` and `off`.
+pub(in crate::config) fn interval(
+    range: RangeInclusive<Duration>,
+) -> impl Fn(&str) -> Result<Option<Duration>, Wrong> {
+    let duration = duration(range);
+    move |text| {
+        if text.eq_ignore_ascii_case("off") {
+            return Ok(None);
+        }
+        match duration(text) {
+            Ok(duration) => Ok((!duration.is_zero()).then_some(duration)),
+            Err(wrong) => Err(wrong.or("off")),
+        }
+    }
+}
+
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
 fn seconds(text: &str) -> Option<u64> {
@@ -90,6 +106,24 @@ mod tests {
 
         for (text, expected) in cases {
             assert_eq!(seconds(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_a_duration_or_off() {
+        let interval = interval(Duration::ZERO..=Duration::from_hours(24));
+        let cases = [
+            ("24h", Some(Some(Duration::from_hours(24)))),
+            ("off", Some(None)),
+            ("OFF", Some(None)),
+            ("0", Some(None)),
+            ("0s", Some(None)),
+            ("25h", None),
+            ("never", None),
+        ];
+
+        for (text, expected) in cases {
+            assert_eq!(interval(text).ok(), expected, "{text:?}");
         }
     }
 

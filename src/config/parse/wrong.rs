@@ -17,6 +17,12 @@ impl Wrong {
         }
     }
 
+    /// The same with one more way to write it.
+    pub(in crate::config) fn or(mut self, other: &str) -> Self {
+        self.problem = format!("{}, or {other}", self.problem);
+        self
+    }
+
     /// The whole message; the text is not shown.
     pub(in crate::config) fn because(problem: impl Into<String>) -> Self {
         Self {
