@@ -9,6 +9,7 @@ mod controls;
 mod desired;
 mod drift;
 mod fingerprint;
+mod kept;
 mod management_outcome;
 mod plan;
 mod record;
@@ -22,6 +23,7 @@ pub use controls::{Control, Controls, TokenAnswer};
 pub use desired::{Desired, JwksMember};
 pub use drift::{Drift, Drifted, RedirectUpdate};
 pub use fingerprint::TokenFingerprint;
+pub use kept::kept;
 pub use management_outcome::ManagementOutcome;
 pub use plan::{Inputs, Plan, Replacement, Stored, plan};
 pub use record::{

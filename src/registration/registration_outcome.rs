@@ -46,7 +46,7 @@ pub struct Difference {
 }
 
 /// The members that are compared, each as a set where it is a list or a scope.
-const COMPARED: [&str; 7] = [
+pub(super) const COMPARED: [&str; 7] = [
     "client_id",
     "token_endpoint_auth_signing_alg",
     "jwks_uri",
