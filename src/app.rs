@@ -42,7 +42,7 @@ pub use shutdown::{Effect, Panicked, Shutdown, Signals, Stopping};
 pub use signer::{NoSigner, Signer};
 pub use status::{
     KeyReport, OrphanReport, Phase, ProjectionReport, RegistrationReport, RegistrationState,
-    RotationReport, StatusReport, WaitingFor,
+    RotationReport, StatusReport, UpdateRefusedReport, WaitingFor,
 };
 pub use stores::store_of;
 pub use supervision::{Supervision, TaskReport};

@@ -3,11 +3,13 @@
 
 mod bootstrap;
 mod bootstrap_error;
+mod confirm_update;
 mod endpoints;
 mod endpoints_error;
 mod gone;
 mod insist;
 mod keep_proven;
+mod keep_read;
 mod managed_client;
 mod management;
 mod occasion;
@@ -17,12 +19,15 @@ mod presented;
 mod proof;
 mod proof_error;
 mod proof_memory;
+mod rat_request;
 mod register;
 mod registration_error;
 mod replace;
 mod session;
 mod trial_of_candidate;
+mod unstored_rat;
 mod update;
+mod update_answer;
 
 pub use bootstrap::Registrar;
 pub use bootstrap_error::BootstrapError;

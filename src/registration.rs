@@ -12,6 +12,7 @@ mod fingerprint;
 mod kept;
 mod management_outcome;
 mod plan;
+mod rat_news;
 mod record;
 mod refused;
 mod registration_outcome;
@@ -26,9 +27,11 @@ pub use fingerprint::TokenFingerprint;
 pub use kept::kept;
 pub use management_outcome::ManagementOutcome;
 pub use plan::{Inputs, Plan, Replacement, Stored, plan};
+pub use rat_news::RatNews;
 pub use record::{
-    Attempt, Candidate, Gone, MintedIat, Orphan, RawAnswer, Registered, TokenTarget, Unmanageable,
+    Attempt, Candidate, Gone, MintedIat, Orphan, RawAnswer, RefusedUpdate, Registered, Seen,
+    TokenTarget, Unmanageable,
 };
 pub use refused::{RefusalKind, Refused, RefusedBecause, RefusedRegistration};
 pub use registration_outcome::{Difference, RegistrationOutcome};
-pub use update_body::{has_arrived, recorded, update_body};
+pub use update_body::{foreign_members, has_arrived, patch_body, recorded, update_body};

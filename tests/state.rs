@@ -14,12 +14,11 @@ use std::time::Duration;
 use bff::jose::{Algorithm, Kid, PublicJwk, SigningKey};
 use bff::keyring::{KeyRing, RotationPolicy};
 use bff::oauth::{
-    ClientInformation, ClientMetadata, EndpointUrl, InitialAccessToken, Management,
-    ManagementAccess, ServerMetadata,
+    ClientMetadata, EndpointUrl, InitialAccessToken, Management, ManagementAccess, ServerMetadata,
 };
 use bff::registration::{
-    Attempt, AuthenticationOutcome, MintedIat, Proof, RawAnswer, Refused, RefusedBecause,
-    Registered, TokenFingerprint,
+    Attempt, AuthenticationOutcome, MintedIat, Proof, RatNews, RawAnswer, Refused, RefusedBecause,
+    RefusedUpdate, Registered, TokenFingerprint,
 };
 use bff::secret::Secret;
 use bff::state::{Adoption, Event, State, UpdateSeen};
@@ -61,9 +60,11 @@ enum Change {
     OutcomeUnknown,
     Prepublish,
     Promote,
+    RatAnswered,
+    RatLeaves,
+    RatStays,
     Received,
     Refused,
-    Renewed,
     RenewedByAdministrator,
     ReplaceByCandidate,
     Restamp,
@@ -76,13 +77,14 @@ enum Change {
     Unusable,
     UpdateBelieved,
     UpdateNotMade,
+    UpdateRefused,
     UpdateSeen,
     Updated,
     WantAlgorithm,
     WithdrawAlgorithm,
 }
 
-const CHANGES: [Change; 39] = [
+const CHANGES: [Change; 42] = [
     Change::Adopt,
     Change::CandidateRejected,
     Change::DropIntendedKey,
@@ -103,9 +105,11 @@ const CHANGES: [Change; 39] = [
     Change::OutcomeUnknown,
     Change::Prepublish,
     Change::Promote,
+    Change::RatAnswered,
+    Change::RatLeaves,
+    Change::RatStays,
     Change::Received,
     Change::Refused,
-    Change::Renewed,
     Change::RenewedByAdministrator,
     Change::ReplaceByCandidate,
     Change::Restamp,
@@ -118,6 +122,7 @@ const CHANGES: [Change; 39] = [
     Change::Unusable,
     Change::UpdateBelieved,
     Change::UpdateNotMade,
+    Change::UpdateRefused,
     Change::UpdateSeen,
     Change::Updated,
     Change::WantAlgorithm,
@@ -174,6 +179,7 @@ impl Observed {
         }
         self.check_keys(&before);
         self.check_clients(&before, step);
+        self.check_token(&before, step);
         self.check_projections();
         let read: State = serde_json::from_str(&text(&self.state)).unwrap();
         assert_eq!(text(&read), text(&self.state), "{step:?}");
@@ -234,14 +240,13 @@ impl Observed {
         let client_id = if step.fitting { present } else { "a-stranger" }.to_owned();
         let orphan = self.state.orphans().get(step.variant % 2);
         let orphan = orphan.map_or_else(|| client_id.clone(), |orphan| orphan.client_id.clone());
-        let information = ClientInformation {
-            client_id: client_id.clone(),
+        let news = RatNews {
             access: ManagementAccess {
+                registration_access_token: Some(Secret::new(format!("rat-{}", step.variant))),
                 registration_client_uri: None,
-                registration_access_token: Some(Secret::new("rat-2")),
             },
-            has_secret: false,
-            metadata: metadata.clone(),
+            was_read: step.variant.is_multiple_of(2),
+            seen: None,
         };
         let client = self.client(step, &metadata);
         let attempted = self.state.attempt().is_some();
@@ -298,13 +303,19 @@ impl Observed {
                 state.mint(minted, now);
                 Ok(vec![Event::TokenMinted])
             }
-            Change::IntendUpdate => {
-                let read = step.variant.is_multiple_of(2).then(|| metadata.clone());
-                silent(state.intend_update(&client_id, metadata, read))
-            }
+            Change::IntendUpdate => silent(state.intend_update(&client_id, metadata)),
             Change::UpdateNotMade => silent(state.update_not_made(&client_id)),
+            Change::UpdateRefused => {
+                let refused = RefusedUpdate {
+                    asked: metadata,
+                    status: 400,
+                    said: "no".to_owned(),
+                    at: now,
+                };
+                silent(state.update_refused(&client_id, refused))
+            }
             Change::Updated => {
-                let updated = state.updated(&information, metadata, "changed", now);
+                let updated = state.updated(&client_id, metadata.clone(), metadata, "changed", now);
                 writes(updated, Event::Updated)
             }
             Change::UpdateSeen => {
@@ -317,7 +328,9 @@ impl Observed {
                 }
             }
             Change::UpdateBelieved => silent(state.update_believed(&client_id, metadata, now)),
-            Change::Renewed => silent(state.renewed(&information)),
+            Change::RatAnswered => silent(state.rat_answered(&client_id, &news)),
+            Change::RatLeaves => silent(state.rat_leaves(&client_id, now)),
+            Change::RatStays => silent(state.rat_stays(&client_id)),
             Change::RenewedByAdministrator => writes(
                 state.renewed_by_administrator(&client_id, management(), now),
                 Event::TokenRenewed,
@@ -325,8 +338,7 @@ impl Observed {
             Change::Unmanageable => {
                 let known = state.registration();
                 let again = known.is_some_and(|client| client.unmanageable.is_some());
-                let declined = step.fitting.then_some(metadata);
-                let noted = state.unmanageable("no", declined, now);
+                let noted = state.unmanageable("no", now);
                 if again {
                     silent(noted)
                 } else {
@@ -441,6 +453,33 @@ impl Observed {
         {
             assert!(self.state.spent().contains(token), "{step:?}");
         }
+    }
+
+    /// The token of a client is in doubt from the moment it leaves until an answer or an
+    /// administrator's renewal is stored, and only these change it.
+    fn check_token(&self, before: &State, step: &Step) {
+        let (Some(then), Some(now)) = (before.registration(), self.state.registration()) else {
+            return;
+        };
+        if then.client_id != now.client_id || step.change == Change::Adopt {
+            return;
+        }
+        let in_doubt = |state: &State| state.rat_marker(&now.client_id).is_some();
+        let settles = matches!(
+            step.change,
+            Change::RatAnswered | Change::RatStays | Change::RenewedByAdministrator
+        );
+        let expected = match step.change {
+            Change::RatLeaves if step.fitting => true,
+            _ if settles && step.fitting => false,
+            _ => in_doubt(before),
+        };
+        assert_eq!(in_doubt(&self.state), expected, "{step:?}");
+        let renews = matches!(
+            step.change,
+            Change::RatAnswered | Change::RenewedByAdministrator
+        );
+        assert!(renews || now.is_managed_like(then), "{step:?}");
     }
 
     fn check_projections(&self) {

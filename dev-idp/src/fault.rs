@@ -37,6 +37,13 @@ pub enum Fault {
         /// Where.
         on: Endpoint,
     },
+    /// The request is carried out; a success is answered with this status.
+    StatusAfter {
+        /// Where.
+        on: Endpoint,
+        /// The HTTP status.
+        status: u16,
+    },
     /// The request is carried out; something else than its success is answered.
     ReplyAfter {
         /// Where.
@@ -76,6 +83,13 @@ pub enum Fault {
     HtmlErrors,
     /// A registration is answered with 200.
     OkInsteadOfCreated,
+    /// Answers to reads have this member, and an update with it is refused.
+    ForeignMember {
+        /// Name of the metadata member.
+        member: String,
+        /// Its value.
+        value: Value,
+    },
     /// Answers about a client leave this member out.
     OmitMember {
         /// Name of the metadata member.
@@ -157,6 +171,7 @@ impl Fault {
             | Self::CutBody { on }
             | Self::BadGatewayAfter { on }
             | Self::ReplyAfter { on, .. }
+            | Self::StatusAfter { on, .. }
             | Self::Status { on, .. }
             | Self::Redirect { on }
             | Self::Delay { on, .. } => on.covers(actual),
@@ -172,6 +187,9 @@ impl Fault {
                 actual,
                 Endpoint::Register | Endpoint::Update | Endpoint::Patch
             ),
+            Self::ForeignMember { .. } => {
+                matches!(actual, Endpoint::Read | Endpoint::Update | Endpoint::Patch)
+            }
             Self::RotateOnRead => actual == Endpoint::Read,
             Self::RotateOnUpdate => matches!(actual, Endpoint::Update | Endpoint::Patch),
             Self::BareManagementAnswers => {

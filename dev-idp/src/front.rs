@@ -165,6 +165,9 @@ async fn spoil(response: Response, faults: &[Fault]) -> (Response, Bytes) {
                 let page = Html("<html><body><h1>502 Bad Gateway</h1></body></html>\n");
                 response = (StatusCode::BAD_GATEWAY, page).into_response();
             }
+            Fault::StatusAfter { status, .. } if !failed => {
+                *response.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::OK);
+            }
             Fault::ReplyAfter {
                 status,
                 location,

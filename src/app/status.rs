@@ -9,7 +9,7 @@ use super::condition::{Bootstrap, Condition};
 use super::orders::{FailureReport, OrderReport};
 use crate::jose::{Algorithm, Kid};
 use crate::keyring::{KeyRing, KeyState, RotationPolicy};
-use crate::registration::{Drift, Orphan, Proof};
+use crate::registration::{Drift, Orphan, Proof, RefusedUpdate};
 use crate::state::{Journal, State};
 
 /// The answer of `GET /admin/status`.
@@ -131,9 +131,23 @@ pub struct RegistrationReport {
     /// When the registration was last read at the IdP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_checked_at: Option<Timestamp>,
+    /// The update that the IdP last refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_refused: Option<UpdateRefusedReport>,
     /// What had drifted then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
+}
+
+/// An update that the IdP refused.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct UpdateRefusedReport {
+    /// When.
+    pub at: Timestamp,
+    /// The HTTP status.
+    pub status: u16,
+    /// What the IdP said about it; empty if it said nothing.
+    pub said: String,
 }
 
 /// How a registration stands.
@@ -269,6 +283,7 @@ impl RegistrationReport {
             under_way: None,
             failure: None,
             last_checked_at: None,
+            update_refused: None,
             drift: None,
         };
         match (state.registration(), state.attempt()) {
@@ -284,6 +299,8 @@ impl RegistrationReport {
                 client_id: Some(client.client_id.clone()),
                 registered_at: Some(client.registered_at),
                 gone_since: state.gone().map(|gone| gone.since),
+                last_checked_at: client.seen.as_ref().map(|seen| seen.at),
+                update_refused: client.refused_update.as_ref().map(UpdateRefusedReport::of),
                 ..none
             },
             (None, Some(attempt)) => Self {
@@ -293,6 +310,16 @@ impl RegistrationReport {
                 ..none
             },
             (None, None) => none,
+        }
+    }
+}
+
+impl UpdateRefusedReport {
+    fn of(refused: &RefusedUpdate) -> Self {
+        Self {
+            at: refused.at,
+            status: refused.status,
+            said: refused.said.clone(),
         }
     }
 }

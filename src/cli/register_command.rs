@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::command_error::CommandError;
-use super::context::{Context, block_on_all, start_log, under_signals};
+use super::context::{Context, block_on_all, start_log};
 use super::exit::Failure;
 use super::output::{self, Progress};
 use super::running_service::RunningService;
@@ -73,10 +73,8 @@ async fn dry_run(config: Config) -> Result<PlanReport, Failure> {
         opened => Arc::new(opened.map_err(ServiceError::from)?),
     };
     let idp = app.config.idp.clone().ok_or(CommandError::NoIdp)?;
-    let registrar = Registrar::new(Arc::clone(&app), idp)?;
-    // The read can bring a new registration access token.
-    let work = async move { registrar.dry_run().await.map_err(Failure::from) };
-    under_signals(&app.shutdown, work).await
+    // The IdP is not asked: a read could end the registration access token.
+    Ok(Registrar::new(app, idp)?.dry_run_unasked())
 }
 
 async fn register(mut config: Config) -> Result<RegistrationReport, Failure> {
@@ -168,6 +166,9 @@ fn print_plan(context: &Context, report: &PlanReport) {
             let value = value.as_ref().map_or_else(|| "-".to_owned(), plain);
             output::line(&format!("    {label:<10}  {value}"));
         }
+    }
+    if let Some(seen_at) = report.seen_at {
+        output::note(&format!("what is at the IdP was last read at {seen_at}"));
     }
     if let Some(hint) = &report.hint {
         output::note(&format!("hint: {hint}"));

@@ -63,6 +63,12 @@ fn print(report: &StatusReport) {
     for drifted in registration.drift.iter().flat_map(|drift| &drift.0) {
         output::line(&format!("  drifted     {drifted}"));
     }
+    if let Some(refused) = &registration.update_refused {
+        output::line(&format!(
+            "  refused     the update of {}: HTTP {} {}",
+            refused.at, refused.status, refused.said
+        ));
+    }
     for projection in &report.projections {
         output::line(&format!(
             "  pending     the IdP does not have the present {} yet, since {}",

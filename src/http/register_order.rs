@@ -56,9 +56,9 @@ pub(super) async fn register(
         let report = app
             .shutdown
             .see_through(async move { registrar.dry_run().await });
-        return match report.await.unwrap_or_else(|panicked| Err(panicked.into())) {
+        return match report.await {
             Ok(report) => Json(report).into_response(),
-            Err(error) => failed(&error).into_response(),
+            Err(panicked) => failed(&panicked.into()).into_response(),
         };
     }
     let order = app.condition.ordered(app.clock.now());

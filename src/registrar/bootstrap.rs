@@ -13,6 +13,7 @@ use super::plan_report::PlanReport;
 use super::proof_error::ProofError;
 use super::proof_memory::ProofMemory;
 use super::session::Session;
+use super::unstored_rat::UnstoredRat;
 use crate::app::{App, Backoff, Bootstrap};
 use crate::config::{DcrConfig, IdpConfig};
 use crate::idp::DiscoveryError;
@@ -33,6 +34,7 @@ pub struct Registrar {
     /// One change of the registration at a time: two bootstraps would spend two tokens.
     pub(super) turn: Mutex<()>,
     pub(super) memory: ProofMemory,
+    pub(super) unstored: UnstoredRat,
 }
 
 impl Registrar {
@@ -54,6 +56,7 @@ impl Registrar {
             http,
             turn: Mutex::new(()),
             memory: ProofMemory::default(),
+            unstored: UnstoredRat::default(),
         }
     }
 
@@ -88,25 +91,35 @@ impl Registrar {
         result
     }
 
-    /// Says what a bootstrap would do. Changes nothing at the IdP except a registration access
+    /// Says what an order would do. Changes nothing at the IdP except a registration access
     /// token that it renews when it is read, and that is stored.
-    ///
-    /// # Errors
-    ///
-    /// [`BootstrapError::Commit`] if such a token could not be stored.
-    pub async fn dry_run(&self) -> Result<PlanReport, BootstrapError> {
+    pub async fn dry_run(&self) -> PlanReport {
         let _turn = self.turn.lock().await;
-        let drift = self.client().check_drift().await?;
-        let token = self.client().configured_token();
+        let (drift, _) = self.client().check_drift().await;
         // Without them nothing is planned that needs them.
         let endpoints = self.known_endpoints().await.ok();
         let endpoint = endpoints.map(|endpoints| endpoints.registration.as_spelt().to_owned());
+        self.report_plan(endpoint, drift)
+    }
+
+    /// The same from what the IdP last said, without a request.
+    pub fn dry_run_unasked(&self) -> PlanReport {
+        let state = self.app.ledger.state();
+        let known = state.idp(&self.idp.issuer);
+        let metadata = known.and_then(|known| known.metadata.as_ref());
+        let endpoints = metadata.map(|metadata| Endpoints::of(&self.idp, metadata));
+        let endpoint = endpoints.map(|endpoints| endpoints.registration.as_spelt().to_owned());
+        self.report_plan(endpoint, self.client().last_drift(&state))
+    }
+
+    fn report_plan(&self, endpoint: Option<String>, drift: Drift) -> PlanReport {
+        let token = self.client().configured_token();
         let target = TokenTarget {
             issuer: self.idp.issuer.clone(),
             endpoint: endpoint.unwrap_or_default(),
         };
         let plan = self.decide(target, token.as_ref(), drift.clone(), Occasion::Order);
-        Ok(PlanReport::of(&plan, &self.app.ledger.state(), drift))
+        PlanReport::of(&plan, &self.app.ledger.state(), drift)
     }
 
     /// The client at the IdP, for one piece of work.
@@ -115,6 +128,7 @@ impl Registrar {
             app: &self.app,
             idp: &self.idp,
             http: &self.http,
+            unstored: &self.unstored,
         }
     }
 
@@ -153,7 +167,7 @@ impl Registrar {
         let session = self.session(&endpoints);
         self.withdraw_algorithm().await?;
         session.conclude_interrupted().await?;
-        session.client.confirm_update().await?;
+        session.client.confirm_update().await;
         let fresh = self.settle(&session, occasion, backoff).await?;
         session.step("proving that the IdP accepts the key");
         let trial = session.try_candidate(fresh, backoff).await?;
@@ -271,6 +285,11 @@ impl Registrar {
         if !drift.is_empty() && state.registration().is_some_and(unmanaged) {
             session.client.renew().await?;
         }
+        let (drift, read) = if occasion == Occasion::Order {
+            session.client.check_drift().await
+        } else {
+            (drift, None)
+        };
         if state.registration().is_some() && state.attempt().is_some() {
             session.look_up().await?;
         }
@@ -281,6 +300,7 @@ impl Registrar {
             plan,
             Plan::Replace(_) | Plan::Blocked(Blocked::ClientGone { .. })
         );
+        let state = self.app.ledger.state();
         if acts && state.gone().is_some() && session.is_accepted().await? {
             plan = self.decide(target, token.as_ref(), drift, occasion);
         }
@@ -316,7 +336,7 @@ impl Registrar {
             Plan::Update(drift) => {
                 self.report_identifier(&state);
                 session.step("updating the registration");
-                session.client.update(&drift).await?;
+                session.client.update(&drift, read).await;
                 Ok(false)
             }
             Plan::Blocked(reason) => {
@@ -388,7 +408,9 @@ impl Registrar {
             can_mint: client.idp_admin().is_some(),
             force_replace: self.dcr().force_replace,
             ordered: occasion == Occasion::Order,
-            declined: !drift.is_empty() && client.has_declined(&state),
+            declined: occasion == Occasion::Start
+                && !drift.is_empty()
+                && client.has_declined(&state),
             drift,
             now: self.app.clock.now(),
         };

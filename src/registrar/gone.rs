@@ -31,7 +31,7 @@ impl Session<'_> {
         error: BootstrapError,
     ) -> Result<BootstrapError, BootstrapError> {
         let cannot_be_read = client.management.is_some()
-            && matches!(self.client.read().await?, ManagementOutcome::NotAccepted(_));
+            && matches!(self.client.read().await, ManagementOutcome::NotAccepted(_));
         if !cannot_be_read {
             return Ok(error);
         }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::unstored_rat::UnstoredRat;
 use crate::app::App;
 use crate::config::{DcrConfig, IdpConfig, JwksMode, RedirectUpdateMode};
 use crate::idp::IdpAdminClient;
@@ -13,12 +14,13 @@ use crate::transport::HttpClient;
 
 /// The client at the IdP, which can be read and changed where the IdP lets us (RFC 7592).
 ///
-/// Borrowed for one piece of work; `management.rs` and `update.rs` have the requests.
+/// Borrowed for one piece of work; `management.rs`, `rat_request.rs` and `update.rs` have the requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ManagedClient<'a> {
     pub(super) app: &'a App,
     pub(super) idp: &'a IdpConfig,
     pub(super) http: &'a HttpClient,
+    pub(super) unstored: &'a UnstoredRat,
 }
 
 impl ManagedClient<'_> {
@@ -62,10 +64,23 @@ impl ManagedClient<'_> {
         }
     }
 
+    /// What has drifted, by what the IdP last said that it has.
+    pub(super) fn last_drift(&self, state: &State) -> Drift {
+        match (state.registration(), self.desired(state)) {
+            (Some(client), Some(desired)) => {
+                let seen = client.seen.as_ref().map(|seen| &seen.metadata);
+                Drift::between(&desired.metadata(), client, seen, self.redirects())
+            }
+            _ => Drift::default(),
+        }
+    }
+
     /// Whether the IdP has declined to change this client to what is desired.
     pub(super) fn has_declined(&self, state: &State) -> bool {
         match (state.registration(), self.desired(state)) {
-            (Some(client), Some(desired)) => client.has_declined(&desired.metadata()),
+            (Some(client), Some(desired)) => {
+                client.has_declined(&desired.metadata(), self.app.clock.now())
+            }
             _ => false,
         }
     }

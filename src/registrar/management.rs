@@ -2,70 +2,62 @@
 
 use super::bootstrap_error::BootstrapError;
 use super::managed_client::{ManagedClient, managed};
-use crate::app::chain;
-use crate::idp::ManagementClient;
+use super::rat_request::{Carried, RatRequest};
 use crate::oauth::{ClientMetadata, EndpointUrl, Management};
 use crate::registration::{Drift, ManagementOutcome, Registered};
 use crate::state::State;
 
 impl ManagedClient<'_> {
-    /// Compares with what the IdP has, if the registration can be read.
-    pub(super) async fn check_drift(&self) -> Result<Drift, BootstrapError> {
-        let read = self.read().await?;
+    /// Compares with what the IdP has, if the registration can be read, and gives what was read.
+    pub(super) async fn check_drift(&self) -> (Drift, Option<ClientMetadata>) {
+        self.compare(match self.read().await {
+            ManagementOutcome::Is(information) => Some(information.metadata),
+            _ => None,
+        })
+    }
+
+    /// Compares with what a read has shown, if it has, and gives that back.
+    pub(super) fn compare(&self, idp: Option<ClientMetadata>) -> (Drift, Option<ClientMetadata>) {
         let state = self.app.ledger.state();
         let (Some(client), Some(desired)) = (state.registration(), self.desired(&state)) else {
-            return Ok(Drift::default());
+            return (Drift::default(), None);
         };
-        let idp = match &read {
-            ManagementOutcome::Is(information) => Some(&information.metadata),
-            _ => None,
-        };
-        let drift = Drift::between(&desired.metadata(), client, idp, self.redirects());
+        let desired = desired.metadata();
+        let drift = Drift::between(&desired, client, idp.as_ref(), self.redirects());
         if idp.is_some() {
             let now = self.app.clock.now();
             self.app.condition.set_drift(drift.clone(), now);
         }
-        Ok(drift)
+        (drift, idp)
     }
 
-    /// Reads the registration (RFC 7592 §2.1). A new token is stored before anything else. What is
-    /// not about this client counts as unknown.
-    pub(super) async fn read(&self) -> Result<ManagementOutcome, BootstrapError> {
+    /// Reads the registration (RFC 7592 §2.1). What is not about this client counts as unknown.
+    pub(super) async fn read(&self) -> ManagementOutcome {
         let state = self.app.ledger.state();
-        let Some((client, management)) = managed(state.registration()) else {
+        let Some((client, _)) = managed(state.registration()) else {
             let what = "there is no registration access token".to_owned();
-            return Ok(ManagementOutcome::Unknown(what));
+            return ManagementOutcome::Unknown(what);
         };
-        // Some IdPs renew the token with each read.
-        let _effect = self.app.shutdown.effect()?;
-        let requests = ManagementClient::new(self.http.clone(), management.clone());
-        let answer = match requests.read(|| self.app.clock.now()).await {
-            Ok(answer) => answer,
-            Err(error) => return Ok(ManagementOutcome::Unknown(chain(&error))),
+        let client_id = client.client_id.as_str();
+        // Boxed, because every future around it would be as large.
+        let carried = Box::pin(self.carry(RatRequest::Read, client_id, |_| Ok(())));
+        let answer = match carried.await {
+            Carried::Answer(answer) => answer,
+            Carried::NotSent(what) | Carried::Unknown(what) => {
+                return ManagementOutcome::Unknown(what);
+            }
         };
         match ManagementOutcome::of(&answer) {
-            ManagementOutcome::Is(information) if information.client_id != client.client_id => {
-                Ok(ManagementOutcome::Unknown(format!(
+            ManagementOutcome::Is(information) if information.client_id != client_id => {
+                ManagementOutcome::Unknown(format!(
                     "the answer is about another client, `{}`",
                     information.client_id
-                )))
-            }
-            ManagementOutcome::Is(information) => {
-                let mut renewed = client.clone();
-                renewed.renew(&information.access);
-                if !renewed.is_managed_like(client) {
-                    self.app
-                        .ledger
-                        .update(|state| state.renewed(&information))
-                        .await?;
-                }
-                Ok(ManagementOutcome::Is(information))
+                ))
             }
             ManagementOutcome::Done | ManagementOutcome::Refused(..) => {
-                let what = format!("HTTP {}", answer.status);
-                Ok(ManagementOutcome::Unknown(what))
+                ManagementOutcome::Unknown(format!("HTTP {}", answer.status))
             }
-            outcome => Ok(outcome),
+            outcome => outcome,
         }
     }
 
@@ -73,20 +65,15 @@ impl ManagedClient<'_> {
     pub(super) async fn not_accepted(&self) -> Result<(), BootstrapError> {
         let what = "it does not accept the registration access token (it was renewed elsewhere or \
                     lost with an answer, or BFF_STATE_DIR is older than the last change)";
-        self.unmanageable(what, None).await
+        self.unmanageable(what).await
     }
 
-    /// Keeps the client and its token, and leaves the registration as it is. An update that is
-    /// `declined` is not asked for again.
-    pub(super) async fn unmanageable(
-        &self,
-        what: &str,
-        declined: Option<ClientMetadata>,
-    ) -> Result<(), BootstrapError> {
+    /// Keeps the client and its token, and leaves the registration as it is.
+    pub(super) async fn unmanageable(&self, what: &str) -> Result<(), BootstrapError> {
         let now = self.app.clock.now();
         self.app
             .ledger
-            .update(|state| state.unmanageable(what, declined.clone(), now))
+            .update(|state| state.unmanageable(what, now))
             .await?;
         tracing::warn!(
             "The registration cannot be changed from here: {what}. The client works; hint: set \

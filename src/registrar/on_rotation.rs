@@ -57,8 +57,14 @@ impl Registrar {
             return true;
         }
         let client = self.client();
-        let unmanaged = |client: &Registered| client.management.is_none();
-        if client.has_declined(&state) || state.registration().is_none_or(unmanaged) {
+        // A refused update is tried again all the same: the IdP has to have the keys.
+        let refuses_token =
+            |client: &Registered| client.unmanageable.is_some() && client.refused_update.is_none();
+        let unmanaged = |registered: &Registered| {
+            registered.management.is_none()
+                || (refuses_token(registered) && client.idp_admin().is_none())
+        };
+        if state.registration().is_none_or(unmanaged) {
             tracing::warn!(
                 "The IdP has an old {}, and does not let this client change it; hint: change it \
                  there, or set BOOTSTRAP_ADMIN_TOKEN and restart",
@@ -67,9 +73,7 @@ impl Registrar {
             return false;
         }
         let drift = client.drift(&state);
-        if let Err(error) = client.update(&drift).await {
-            tracing::error!("{}; hint: {}", error.chain(), error.hint());
-        }
+        client.update(&drift, None).await;
         self.app.ledger.state().projections().open().is_empty()
     }
 
@@ -83,12 +87,6 @@ impl Registrar {
             return false;
         }
         let drift = self.client().drift(&state);
-        match self.client().update(&drift).await {
-            Ok(made) => made,
-            Err(error) => {
-                tracing::error!("{}; hint: {}", error.chain(), error.hint());
-                false
-            }
-        }
+        self.client().update(&drift, None).await
     }
 }

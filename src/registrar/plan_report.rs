@@ -1,5 +1,6 @@
 //! What a bootstrap would do, for a dry run.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::registration::{Drift, Plan};
@@ -17,12 +18,16 @@ pub struct PlanReport {
     pub hint: Option<String>,
     /// The members that are not as they should be.
     pub diff: Drift,
+    /// When the IdP last said what it has of the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Timestamp>,
 }
 
 impl PlanReport {
     /// Describes a plan.
     pub fn of(plan: &Plan, state: &State, diff: Drift) -> Self {
         let client = state.registration();
+        let seen_at = client.and_then(|client| Some(client.seen.as_ref()?.at));
         let client = client.map_or("", |client| client.client_id.as_str());
         let (name, summary, hint) = match plan {
             Plan::Nothing if diff.is_empty() => (
@@ -59,6 +64,7 @@ impl PlanReport {
             summary,
             hint: hint.map(str::to_owned),
             diff,
+            seen_at,
         }
     }
 }

@@ -18,6 +18,10 @@ use crate::registration::{
 };
 use crate::state::{Adopted, Adoption, State};
 
+/// Room that is kept on the volume for an answer, with its characters escaped, before the request
+/// leaves.
+const ROOM_FOR_AN_ANSWER: usize = 1024 * 1024;
+
 impl Session<'_> {
     /// Sends one registration, and stores its answer before it is interpreted.
     pub(super) async fn register(
@@ -38,6 +42,19 @@ impl Session<'_> {
             answer: None,
         };
         let _effect = self.app().shutdown.effect()?;
+        let ledger = &self.app().ledger;
+        ledger.reserve(ROOM_FOR_AN_ANSWER).await?;
+        let registered = self.send_attempt(attempt, token, backoff).await;
+        ledger.release().await;
+        registered
+    }
+
+    async fn send_attempt(
+        &self,
+        attempt: Attempt,
+        token: Option<InitialAccessToken>,
+        backoff: &mut Backoff,
+    ) -> Result<(), BootstrapError> {
         let forced = self.client.dcr().force_replace;
         let intend = |state: &mut State| state.intend(attempt.clone(), forced, attempt.started_at);
         self.app().ledger.record(intend).await?;

@@ -66,7 +66,7 @@ impl Session<'_> {
             return Ok(());
         };
         let drift = self.client.drift(&state);
-        let made = client.management.is_some() && self.client.update(&drift).await?;
+        let made = client.management.is_some() && self.client.update(&drift, None).await;
         if !made {
             tracing::error!(
                 client.id = %client.client_id,

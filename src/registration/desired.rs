@@ -46,8 +46,8 @@ impl Desired {
     /// The metadata to send (RFC 7591 §2).
     ///
     /// `token_endpoint_auth_method` and `grant_types` are always there: the defaults of RFC 7591 §2
-    /// are not what we mean. `response_types` is left out where there is none, since servers refuse
-    /// an empty list.
+    /// are not what we mean. A member that would be empty is left out, since servers refuse an
+    /// empty `response_types`.
     pub fn metadata(&self) -> ClientMetadata {
         let mut members = Map::new();
         let mut put = |name: &str, value: Value| {
@@ -80,12 +80,13 @@ impl Desired {
             put("software_statement", json!(statement.expose()));
         }
         for (name, value) in &self.extra {
-            if value.is_null() {
+            if is_empty(value) {
                 members.shift_remove(name);
             } else {
                 members.insert(name.clone(), value.clone());
             }
         }
+        members.retain(|_, value| !is_empty(value));
         ClientMetadata(members)
     }
 
@@ -93,6 +94,17 @@ impl Desired {
     fn has_code_flow(&self) -> bool {
         let mut grants = self.grant_types.iter();
         grants.any(|grant| grant == "authorization_code")
+    }
+}
+
+/// Whether a member with this value says nothing.
+pub(super) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -113,16 +125,19 @@ mod tests {
     }
 
     #[test]
-    fn extra_members_win_and_a_null_takes_one_away() {
-        let Value::Object(extra) = json!({"client_name": "Shop", "scope": null, "contacts": []})
-        else {
+    fn extra_members_win_and_an_empty_one_takes_one_away() {
+        let Value::Object(extra) = json!({
+            "client_name": "Shop", "scope": null, "response_types": [], "contacts": [], "x": false,
+        }) else {
             unreachable!()
         };
         let metadata = Desired { extra, ..desired() }.metadata();
 
         assert_eq!(metadata.text("client_name"), Some("Shop"));
-        assert!(!metadata.0.contains_key("scope"));
-        assert_eq!(metadata.get("contacts"), Some(&json!([])));
+        for name in ["scope", "response_types", "contacts"] {
+            assert!(!metadata.0.contains_key(name), "{name}");
+        }
+        assert_eq!(metadata.get("x"), Some(&json!(false)));
     }
 
     fn desired() -> Desired {

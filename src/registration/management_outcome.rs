@@ -28,11 +28,10 @@ impl ManagementOutcome {
     pub fn of(answer: &RawAnswer) -> Self {
         let body = answer.body.expose().as_bytes();
         match answer.status {
-            200 | 201 => match ClientInformation::parse(body) {
+            200..=299 => match ClientInformation::parse(body) {
                 Ok(information) => Self::Is(Box::new(information)),
                 Err(_) => Self::Done,
             },
-            202..=299 => Self::Done,
             status @ (401 | 404 | 410) => Self::NotAccepted(status),
             status @ (403 | 405 | 501) => Self::NotOffered(status),
             status @ 400..=499 if !matches!(status, 408 | 429) => {
@@ -63,6 +62,10 @@ mod tests {
             of(200, r#"{"client_id":"c1"}"#),
             ManagementOutcome::Is(_)
         ));
+        for status in [202, 203] {
+            let outcome = of(status, r#"{"client_id":"c1"}"#);
+            assert!(matches!(outcome, ManagementOutcome::Is(_)), "{status}");
+        }
         assert!(matches!(of(200, ""), ManagementOutcome::Done));
         assert!(matches!(of(204, ""), ManagementOutcome::Done));
         assert!(matches!(of(401, ""), ManagementOutcome::NotAccepted(401)));

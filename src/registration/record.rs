@@ -1,5 +1,7 @@
 //! What is stored of a registration.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +36,38 @@ pub struct Registered {
     /// Why it cannot be changed from here at present, although there is a token for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmanageable: Option<Unmanageable>,
+    /// The update that the IdP last refused, unless one was made since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_update: Option<RefusedUpdate>,
+    /// What the IdP last showed that it has, in the answer to a read or to an update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+    /// Whether a read has brought another registration access token: only what has to be read is
+    /// read then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_renews: bool,
+}
+
+/// An update that the IdP has refused: it is not asked for again unchanged within a day.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RefusedUpdate {
+    /// What was asked for.
+    pub asked: ClientMetadata,
+    /// The HTTP status.
+    pub status: u16,
+    /// What the IdP said about it, cut to a sane length; empty if it said nothing.
+    pub said: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What the IdP has of a client, as far as it is compared.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Seen {
+    /// When it said so.
+    pub at: Timestamp,
+    /// The members that were asked for or are compared.
+    pub metadata: ClientMetadata,
 }
 
 /// What the IdP last answered to the registration access token, if it refused.
@@ -43,7 +77,8 @@ pub struct Registered {
 pub struct Unmanageable {
     /// Since when.
     pub since: Timestamp,
-    /// The update that the IdP has declined; it is not sent again unchanged.
+    /// The update that the IdP has declined. Earlier versions wrote it; see
+    /// [`Registered::refused_update`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declined: Option<ClientMetadata>,
 }
@@ -215,6 +250,11 @@ impl RawAnswer {
     }
 }
 
+impl RefusedUpdate {
+    /// How long it is not asked for again by itself.
+    pub const AGAIN_AFTER: SignedDuration = SignedDuration::from_hours(24);
+}
+
 impl Registered {
     /// A client that was just registered, or found: nothing is known of it beyond that.
     pub fn new(
@@ -234,7 +274,17 @@ impl Registered {
             open: false,
             unconfirmed: None,
             unmanageable: None,
+            refused_update: None,
+            seen: None,
+            read_renews: false,
         }
+    }
+
+    /// What the IdP has, as far as it has said.
+    pub fn at_the_idp(&self) -> &ClientMetadata {
+        self.seen
+            .as_ref()
+            .map_or(&self.granted, |seen| &seen.metadata)
     }
 
     /// Takes a new registration access token over, and its URI where that is on the same origin as
@@ -255,6 +305,31 @@ impl Registered {
         }
     }
 
+    /// How long until it is to be read again, at this interval; never where there is no token, or
+    /// where a read ends it.
+    pub fn next_read_in(&self, interval: Duration, now: Timestamp) -> Option<Duration> {
+        if self.management.is_none() || self.read_renews {
+            return None;
+        }
+        let last = self
+            .seen
+            .as_ref()
+            .map_or(self.registered_at, |seen| seen.at);
+        // Without a sensible age, as after a jump of the clock, it is read.
+        let age = Duration::try_from(now.duration_since(last)).unwrap_or(interval);
+        Some(interval.saturating_sub(age))
+    }
+
+    /// Takes over what an update asked for, and what the IdP has since.
+    pub fn settle(&mut self, sent: ClientMetadata, granted: ClientMetadata, at: Timestamp) {
+        self.seen = Some(Seen {
+            at,
+            metadata: granted.clone(),
+        });
+        (self.sent, self.granted) = (sent, granted);
+        (self.unconfirmed, self.unmanageable, self.refused_update) = (None, None, None);
+    }
+
     /// Whether it has the same access to the RFC 7592 methods as `other`.
     pub fn is_managed_like(&self, other: &Self) -> bool {
         match (&self.management, &other.management) {
@@ -269,10 +344,17 @@ impl Registered {
         self.management.is_some() && self.unmanageable.is_none()
     }
 
-    /// Whether the IdP has declined to change this client to `desired`.
-    pub fn has_declined(&self, desired: &ClientMetadata) -> bool {
+    /// Whether the IdP has declined to change this client to `desired`, less than a day ago:
+    /// somebody may have mended its policy since.
+    pub fn has_declined(&self, desired: &ClientMetadata, now: Timestamp) -> bool {
+        let refused = self.refused_update.as_ref();
+        let refused = refused.map(|refused| (&refused.asked, refused.at));
         let unmanageable = self.unmanageable.as_ref();
-        unmanageable.and_then(|no| no.declined.as_ref()) == Some(desired)
+        let declined = unmanageable.and_then(|no| Some((no.declined.as_ref()?, no.since)));
+        refused.or(declined).is_some_and(|(asked, at)| {
+            let age = now.duration_since(at);
+            asked == desired && !age.is_negative() && age < RefusedUpdate::AGAIN_AFTER
+        })
     }
 
     /// What is left of this client when another takes its place.
@@ -290,6 +372,61 @@ impl Registered {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_update_that_was_refused_is_asked_for_again_after_a_day_or_a_change() {
+        let metadata = |scope: &str| {
+            let members = [("scope".to_owned(), scope.into())];
+            ClientMetadata(members.into_iter().collect())
+        };
+        let at = Timestamp::UNIX_EPOCH;
+        let mut client = Registered::new("i", "c1", metadata("a"), metadata("a"), at);
+        let after = |client: &Registered, scope: &str, seconds: i64| {
+            let now = at + SignedDuration::from_secs(seconds);
+            client.has_declined(&metadata(scope), now)
+        };
+        client.refused_update = Some(RefusedUpdate {
+            asked: metadata("b"),
+            status: 400,
+            said: String::new(),
+            at,
+        });
+
+        assert!(after(&client, "b", 0) && after(&client, "b", 86_399));
+        assert!(!after(&client, "b", 86_400), "a day later");
+        assert!(!after(&client, "b", -1), "the clock was set back");
+        assert!(!after(&client, "c", 0), "another wish");
+
+        client.settle(metadata("b"), metadata("b"), at);
+        assert!(!after(&client, "b", 0));
+    }
+
+    #[test]
+    fn a_read_is_due_a_while_after_the_last_one_unless_it_would_end_the_token() {
+        let (none, at) = (ClientMetadata::default(), Timestamp::UNIX_EPOCH);
+        let mut client = Registered::new("i", "c1", none.clone(), none.clone(), at);
+        let day = Duration::from_hours(24);
+        let after = |client: &Registered, hours: i64| {
+            client.next_read_in(day, at + SignedDuration::from_hours(hours))
+        };
+
+        assert_eq!(after(&client, 48), None, "there is no token");
+        client.management = Some(Management {
+            uri: EndpointUrl::parse("https://idp.example/c1", false).unwrap(),
+            token: Secret::new("rat"),
+        });
+        assert_eq!(after(&client, 1), Some(Duration::from_hours(23)));
+        assert_eq!(after(&client, 48), Some(Duration::ZERO));
+        assert_eq!(
+            after(&client, -1),
+            Some(Duration::ZERO),
+            "the clock was set back"
+        );
+        client.settle(none.clone(), none, at + SignedDuration::from_hours(40));
+        assert_eq!(after(&client, 48), Some(Duration::from_hours(16)));
+        client.read_renews = true;
+        assert_eq!(after(&client, 96), None);
+    }
 
     #[test]
     fn an_answer_is_recorded_as_it_came() {

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::kept::kept;
 use super::record::{Attempt, RawAnswer, Registered};
 use super::refused::{Refused, is_proxy};
 use crate::oauth::{
@@ -113,6 +114,12 @@ impl RegistrationOutcome {
         let method_fits = method.is_none()
             || information.metadata.text("token_endpoint_auth_method") == Some("private_key_jwt");
         let method = method.map(ToString::to_string).unwrap_or_default();
+        let (metadata, cut) = kept(&attempt.asked, information.metadata);
+        differences.extend(cut.into_iter().map(|member| Difference {
+            asked: shown(&attempt.asked, &member),
+            member,
+            granted: "too long to be stored".to_owned(),
+        }));
         let registered = Registered {
             management,
             open: attempt.token.is_none(),
@@ -120,7 +127,7 @@ impl RegistrationOutcome {
                 &attempt.issuer,
                 information.client_id,
                 attempt.asked.clone(),
-                information.metadata,
+                metadata,
                 registered_at,
             )
         };

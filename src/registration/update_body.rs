@@ -2,9 +2,19 @@
 
 use serde_json::{Value, json};
 
+use super::desired::is_empty;
 use super::drift::{IDENTITY, REDIRECT_URIS, RedirectUpdate, same};
 use super::record::Registered;
 use crate::oauth::{ClientMetadata, SERVER_ONLY_MEMBERS};
+
+/// Members that nobody else can set: they are the client's identity and its credentials.
+const OURS_ALONE: [&str; 5] = [
+    "client_id",
+    "client_secret",
+    "jwks",
+    "jwks_uri",
+    REDIRECT_URIS,
+];
 
 /// The body of an update (RFC 7592 §2.2): complete, from our own configuration, with the
 /// issued `client_id`, and without what only the server sets.
@@ -22,12 +32,46 @@ pub fn update_body(
     }
     body.0
         .insert("client_id".to_owned(), json!(registered.client_id));
-    let there = idp.unwrap_or(&registered.granted);
+    let there = idp.unwrap_or(registered.at_the_idp());
     let uris = merged_redirects(desired, &registered.sent, there, redirects);
     if uris.is_empty() {
         body.0.shift_remove(REDIRECT_URIS);
     } else {
         body.0.insert(REDIRECT_URIS.to_owned(), json!(uris));
+    }
+    body
+}
+
+/// What others have set at the IdP, which has `idp`: a complete update has to repeat it, else it is
+/// removed (RFC 7592 §2.2). What we have sent ourselves and do not ask for any more is not foreign.
+pub fn foreign_members(
+    body: &ClientMetadata,
+    registered: &Registered,
+    idp: &ClientMetadata,
+) -> ClientMetadata {
+    let foreign = idp.0.iter().filter(|(name, value)| {
+        let name = name.as_str();
+        !is_empty(value)
+            && !OURS_ALONE.contains(&name)
+            && !SERVER_ONLY_MEMBERS.contains(&name)
+            && !body.0.contains_key(name)
+            && !registered.sent.0.contains_key(name)
+    });
+    ClientMetadata(
+        foreign
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
+}
+
+/// The body for a server that merges it into what it has: a null removes what we have sent before
+/// and do not ask for any more.
+pub fn patch_body(body: &ClientMetadata, registered: &Registered) -> ClientMetadata {
+    let mut body = body.clone();
+    for name in registered.sent.0.keys() {
+        if !body.0.contains_key(name) && !IDENTITY.contains(&name.as_str()) {
+            body.0.insert(name.clone(), Value::Null);
+        }
     }
     body
 }
@@ -57,6 +101,7 @@ pub fn recorded(
 /// An update is made as a whole (RFC 7592 §2.2), so one member that has changed since the IdP's
 /// last answer shows that all were applied; what else differs is the IdP's decision.
 pub fn has_arrived(sent: &ClientMetadata, registered: &Registered, idp: &ClientMetadata) -> bool {
+    let before = registered.at_the_idp();
     let names = sent.0.keys().chain(registered.sent.0.keys());
     let changed = names.filter(|name| {
         let name = name.as_str();
@@ -64,9 +109,9 @@ pub fn has_arrived(sent: &ClientMetadata, registered: &Registered, idp: &ClientM
     });
     let mut as_wished = true;
     for name in changed {
-        let told = registered.granted.get(name).is_some()
-            && (idp.get(name).is_some() || sent.get(name).is_none());
-        if told && !same(&registered.granted, idp, name) {
+        let told =
+            before.get(name).is_some() && (idp.get(name).is_some() || sent.get(name).is_none());
+        if told && !same(before, idp, name) {
             return true;
         }
         as_wished &= same(sent, idp, name);
@@ -133,6 +178,25 @@ mod tests {
         assert_eq!(uris(RedirectUpdate::Replace), json!(["new"]));
         assert_eq!(uris(RedirectUpdate::Merge), json!(["new", "old", "theirs"]));
         assert_eq!(uris(RedirectUpdate::None), json!(["old", "theirs"]));
+    }
+
+    #[test]
+    fn what_others_have_set_is_repeated_and_what_we_have_sent_before_is_not() {
+        let registered = registered(&json!({"scope": "a", "contacts": ["us"]}), &json!({}));
+        let body = metadata(&json!({"scope": "b", "client_id": "c1"}));
+        let idp = metadata(&json!({
+            "client_id": "c1", "scope": "a", "contacts": ["us"], "logo_uri": "u", "theirs": 0,
+            "jwks": {"keys": []}, "jwks_uri": "u", "client_secret": "s", "tos_uri": null,
+            "client_secret_expires_at": 0, "client_id_issued_at": 1, "response_types": [],
+            "registration_client_uri": "u", "registration_access_token": "t",
+        }));
+
+        let foreign = foreign_members(&body, &registered, &idp);
+
+        assert_eq!(foreign, metadata(&json!({"logo_uri": "u", "theirs": 0})));
+        let patch = patch_body(&body, &registered);
+        let expected = json!({"scope": "b", "client_id": "c1", "contacts": null});
+        assert_eq!(patch, metadata(&expected));
     }
 
     #[test]

@@ -87,6 +87,9 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, ServiceError
         app.supervision.spawn("replacement", move || {
             Arc::clone(&task).keep_trying_candidate()
         });
+        let task = Arc::clone(registrar);
+        app.supervision
+            .spawn("registration", move || Arc::clone(&task).keep_read());
     }
     let state = app.ledger.state();
     let kid = state.ring().map(|ring| ring.current().jwk.kid.as_str());

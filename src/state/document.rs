@@ -165,6 +165,12 @@ impl State {
         self.attempt.as_ref()
     }
 
+    /// Since when the registration access token of this client may be void.
+    pub fn rat_marker(&self, client_id: &str) -> Option<&RatMarker> {
+        let marker = self.rat_marker.as_ref();
+        marker.filter(|marker| marker.client_id == client_id)
+    }
+
     /// The initial access tokens that were used for a registration.
     pub fn spent(&self) -> &[TokenFingerprint] {
         &self.spent

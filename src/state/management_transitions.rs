@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::client_refusal::ClientRefusal;
-use super::document::State;
+use super::document::{RatMarker, State};
 use super::journal::Event;
-use crate::oauth::{ClientInformation, ClientMetadata, Management};
-use crate::registration::Unmanageable;
+use crate::oauth::{ClientMetadata, Management};
+use crate::registration::{RatNews, RefusedUpdate, Unmanageable};
 
 /// What a read showed of an update whose answer said nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,19 +24,49 @@ pub enum UpdateSeen {
     reason = "each is refused with a `ClientRefusal` that says why, and changes nothing then"
 )]
 impl State {
-    /// Notes an update that is about to be sent, and what the IdP had before it, where it was
-    /// asked.
+    /// Notes that the registration access token is about to leave: until the answer is stored, it
+    /// may be void.
+    pub fn rat_leaves(&mut self, client_id: &str, now: Timestamp) -> Result<(), ClientRefusal> {
+        self.client(client_id)?;
+        if self.rat_marker(client_id).is_none() {
+            self.rat_marker = Some(RatMarker {
+                client_id: client_id.to_owned(),
+                at: now,
+            });
+        }
+        Ok(())
+    }
+
+    /// Notes that the token has not left after all.
+    pub fn rat_stays(&mut self, client_id: &str) -> Result<(), ClientRefusal> {
+        self.client(client_id)?;
+        self.rat_marker = None;
+        Ok(())
+    }
+
+    /// Stores what an answer says of the token.
+    pub fn rat_answered(&mut self, client_id: &str, news: &RatNews) -> Result<(), ClientRefusal> {
+        let client = self.client(client_id)?;
+        let before = client.clone();
+        client.renew(&news.access);
+        if news.was_read && !client.is_managed_like(&before) {
+            client.read_renews = true;
+        }
+        // What the IdP had before an update tells whether the update was made.
+        if news.seen.is_some() && client.unconfirmed.is_none() {
+            client.seen.clone_from(&news.seen);
+        }
+        self.rat_marker = None;
+        Ok(())
+    }
+
+    /// Notes an update that is about to be sent.
     pub fn intend_update(
         &mut self,
         client_id: &str,
         intended: ClientMetadata,
-        read: Option<ClientMetadata>,
     ) -> Result<(), ClientRefusal> {
-        let client = self.client(client_id)?;
-        client.unconfirmed = Some(intended);
-        if let Some(read) = read {
-            client.granted = read;
-        }
+        self.client(client_id)?.unconfirmed = Some(intended);
         Ok(())
     }
 
@@ -46,24 +76,31 @@ impl State {
         Ok(())
     }
 
-    /// Stores what the answer to an update brought, the token with the rest. `detail` says what
-    /// was changed.
+    /// Notes that the IdP refused an update.
+    pub fn update_refused(
+        &mut self,
+        client_id: &str,
+        refused: RefusedUpdate,
+    ) -> Result<(), ClientRefusal> {
+        let client = self.client(client_id)?;
+        client.unconfirmed = None;
+        client.refused_update = Some(refused);
+        Ok(())
+    }
+
+    /// Stores that an update was made, and what the IdP has since. `detail` says what was changed.
     pub fn updated(
         &mut self,
-        information: &ClientInformation,
+        client_id: &str,
         sent: ClientMetadata,
+        granted: ClientMetadata,
         detail: &str,
         now: Timestamp,
     ) -> Result<(), ClientRefusal> {
-        let client = self.client(&information.client_id)?;
-        client.renew(&information.access);
-        client.granted = information.metadata.clone();
-        client.sent = sent;
-        client.unconfirmed = None;
-        client.unmanageable = None;
-        let client_id = Some(information.client_id.as_str());
+        let client = self.client(client_id)?;
+        client.settle(sent, granted, now);
         self.journal
-            .add(now, Event::Updated, client_id, detail.to_owned());
+            .add(now, Event::Updated, Some(client_id), detail.to_owned());
         self.project(now);
         Ok(())
     }
@@ -84,16 +121,15 @@ impl State {
             UpdateSeen::Ignored => "answered with success, and nothing has changed",
             UpdateSeen::NotMade => return Ok(()),
         };
-        client.sent = sent;
-        client.granted = read;
-        client.unmanageable = None;
+        client.settle(sent, read, now);
         self.journal
             .add(now, Event::Updated, Some(client_id), detail.to_owned());
         self.project(now);
         Ok(())
     }
 
-    /// Notes an update that the IdP answered with success, and that cannot be read.
+    /// Notes an update that the IdP answered with success, and that cannot be read: what was sent
+    /// is then the best that is known of what the IdP has.
     pub fn update_believed(
         &mut self,
         client_id: &str,
@@ -102,15 +138,10 @@ impl State {
     ) -> Result<(), ClientRefusal> {
         let client = self.client(client_id)?;
         client.unconfirmed = None;
+        client.seen = None;
+        client.granted = sent.clone();
         client.sent = sent;
         self.project(now);
-        Ok(())
-    }
-
-    /// Stores the registration access token that a read brought.
-    pub fn renewed(&mut self, information: &ClientInformation) -> Result<(), ClientRefusal> {
-        self.client(&information.client_id)?
-            .renew(&information.access);
         Ok(())
     }
 
@@ -124,28 +155,23 @@ impl State {
         let client = self.client(client_id)?;
         client.management = Some(management);
         client.unmanageable = None;
+        client.refused_update = None;
+        self.rat_marker = None;
         let detail = "renewed with BOOTSTRAP_ADMIN_TOKEN".to_owned();
         self.journal
             .add(now, Event::TokenRenewed, Some(client_id), detail);
         Ok(())
     }
 
-    /// Notes that the IdP does not let the client be changed from here; the token is kept. An
-    /// update that is `declined` is not asked for again.
-    pub fn unmanageable(
-        &mut self,
-        reason: &str,
-        declined: Option<ClientMetadata>,
-        now: Timestamp,
-    ) -> Result<(), ClientRefusal> {
+    /// Notes that the IdP does not let the client be changed from here; the token is kept.
+    pub fn unmanageable(&mut self, reason: &str, now: Timestamp) -> Result<(), ClientRefusal> {
         let client = self.registration.as_mut().ok_or(ClientRefusal::NoClient)?;
-        // Unless it was declined, the update may have been made: that is read later.
-        if declined.is_some() {
-            client.unconfirmed = None;
-        }
         let before = client.unmanageable.take();
         let since = before.as_ref().map_or(now, |before| before.since);
-        client.unmanageable = Some(Unmanageable { since, declined });
+        client.unmanageable = Some(Unmanageable {
+            since,
+            declined: None,
+        });
         if before.is_none() {
             let client_id = Some(client.client_id.as_str());
             self.journal

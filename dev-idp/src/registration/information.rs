@@ -53,6 +53,9 @@ pub(super) fn describe(
             Fault::OmitMember { member } => {
                 body.shift_remove(member);
             }
+            Fault::ForeignMember { member, value } if context.endpoint == Endpoint::Read => {
+                body.insert(member.clone(), value.clone());
+            }
             Fault::IssueSecret { expires_in } => {
                 let secret = provider.issue("secret-").unwrap_or_default();
                 let expires_at = expires_in.map_or(0, |wait| context.now.as_second() + wait);

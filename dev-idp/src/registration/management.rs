@@ -168,6 +168,16 @@ async fn change(
             format!("{member} must not be sent"),
         ));
     }
+    for fault in &context.faults {
+        if let Fault::ForeignMember { member, .. } = fault
+            && asked.contains_key(member)
+        {
+            return Err(Refusal::bad_request(
+                "invalid_client_metadata",
+                format!("{member} is not for clients"),
+            ));
+        }
+    }
     if asked.contains_key("client_secret") {
         return Err(Refusal::bad_request(
             "invalid_request",
