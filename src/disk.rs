@@ -11,8 +11,8 @@ pub use access::{
     secure_directory, secure_file,
 };
 pub use durable_write::{
-    ReplaceError, anchor, create_directory, create_exclusive, is_not_ours, link, replace_own,
-    settle, sweep, sweep_beside,
+    ReplaceError, anchor, append_own, create_directory, create_exclusive, is_not_ours, link,
+    replace_own, settle, sweep, sweep_beside,
 };
 pub use file_system::{Disk, DiskFile, Held, Kind, Lock, NotAFile, OwnFile};
 pub use host_disk::HostDisk;

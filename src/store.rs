@@ -9,6 +9,7 @@ mod encoding;
 mod file_store;
 mod place;
 mod reserve;
+mod revisions_file;
 mod store_error;
 mod store_trait;
 mod version_1;
@@ -18,5 +19,6 @@ pub use file_store::FileStore;
 #[cfg(test)]
 pub(crate) use file_store::{BOTH_BAD, FULL, KEY_MISSING, KEY_READABLE, READABLE, WRITABLE};
 pub use place::Place;
+pub use revisions_file::Revision;
 pub use store_error::{CommitError, KeyStoreError, LoadError};
 pub use store_trait::{Loaded, Store};

@@ -26,7 +26,10 @@ pub(super) async fn ensure(
     clock: &Clock,
 ) -> Result<(), KeysError> {
     let state = ledger.state();
-    if state.ring().is_some() {
+    if let Some(ring) = state.ring() {
+        if state.publishes_revoked() {
+            return replace_revoked(ledger, config, ring.current().jwk.alg, clock).await;
+        }
         return restamp(ledger, config).await;
     }
     if state.registration().is_some() || state.attempt().is_some() {
@@ -134,6 +137,27 @@ async fn made(
     })
 }
 
+/// Puts a new key in place of those of an older state that were revoked since.
+async fn replace_revoked(
+    ledger: &Ledger,
+    config: &KeysConfig,
+    alg: Algorithm,
+    clock: &Clock,
+) -> Result<(), KeysError> {
+    let key = Arc::new(blocking(move || SigningKey::generate(alg)).await?);
+    keep(ledger, config.passphrase.clone(), &key, clock).await?;
+    let now = clock.now();
+    ledger
+        .update(|state| state.revoke(key.public().clone(), now))
+        .await?;
+    tracing::error!(
+        key.kid = %key.kid(),
+        "Audit: the keys of this older state were revoked before: key `{}` signs in their place",
+        key.kid()
+    );
+    Ok(())
+}
+
 /// As long as no client is registered with it, the first key can change its algorithm.
 async fn restamp(ledger: &Ledger, config: &KeysConfig) -> Result<(), KeysError> {
     let state = ledger.state();
@@ -176,6 +200,7 @@ mod tests {
     use crate::app::stores::store_of;
     use crate::disk::HostDisk;
     use crate::jose::Kid;
+    use crate::state::State;
 
     #[tokio::test]
     async fn an_empty_volume_gets_one_key_and_keeps_it() {
@@ -232,6 +257,33 @@ mod tests {
         write();
 
         assert_eq!(open(volume.path(), Some(&path)).await.unwrap(), first);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_revoked_after_an_older_state_never_signs_again() {
+        let volume = tempfile::tempdir().unwrap();
+        let (config, path) = (
+            config(volume.path(), None),
+            volume.path().join("state.json"),
+        );
+        let revoked = open(volume.path(), None).await.unwrap();
+        let older = fs::read(&path).unwrap();
+        let ledger = loaded(&config);
+        let key = Arc::new(SigningKey::generate(Algorithm::ES256).unwrap());
+        keep(&ledger, None, &key, &Clock::system()).await.unwrap();
+        let now = Clock::system().now();
+        let revoke = |state: &mut State| state.revoke(key.public().clone(), now);
+        ledger.update(revoke).await.unwrap();
+        drop(ledger);
+        fs::write(&path, older).unwrap();
+
+        let signs = open(volume.path(), None).await.unwrap();
+
+        assert!(signs != revoked && signs != *key.kid(), "{signs}");
+        let state = loaded(&config).state();
+        let reason = &state.restored().unwrap().reason;
+        assert!(reason.contains("is used after revision 4"), "{reason}");
+        assert!(!state.publishes_revoked());
     }
 
     #[tokio::test]

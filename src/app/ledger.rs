@@ -82,7 +82,7 @@ impl Ledger {
         jwks_max_age: Duration,
         restoration: Restoration,
     ) -> Result<Self, LoadError> {
-        let loaded = store.load()?;
+        let loaded = store.begin()?;
         let damaged = OnceLock::new();
         if let Some(reason) = &loaded.fell_back {
             drop(damaged.set(reason.clone()));

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::registration::TokenFingerprint;
 use crate::state::{Rev, State};
-use crate::store::{BadDocument, CommitError, Loaded, Store};
+use crate::store::{BadDocument, CommitError, Loaded, Revision, Store};
 
 use super::error_chain::chain;
 
@@ -27,12 +27,22 @@ impl Restoration {
             mut state,
             rev,
             fell_back,
+            later,
         } = loaded;
-        let Some(damage) = fell_back else {
-            return (state, Some(rev));
+        let reason = match (&fell_back, &later) {
+            (None, None) => return (state, Some(rev)),
+            (Some(damage), _) => {
+                tell_damage(damage, rev);
+                format!("the newest document was damaged ({damage})")
+            }
+            (None, Some(later)) => {
+                tell_older(later, rev);
+                format!("revision {rev} is used after revision {}", later.rev)
+            }
         };
-        tell_damage(&damage, rev);
-        let reason = format!("the newest document was damaged ({damage})");
+        if let Some(later) = later {
+            state.keep_revoked(&later.revoked);
+        }
         state.note_restored(&reason, self.clock.now(), self.tokens.clone());
         let rev = match store.commit(&state, rev) {
             Ok(rev) => Some(rev),
@@ -58,5 +68,15 @@ pub(super) fn tell_damage(damage: &BadDocument, rev: Rev) {
         "The state document is damaged ({damage}); the revision before it is used; hint: look for \
          a client at the IdP that is not known here (docs/restore.md), then `bff register \
          --after-restore`"
+    );
+}
+
+fn tell_older(later: &Revision, rev: Rev) {
+    tracing::error!(
+        rev = rev.number(),
+        "The state document is older than revision {}, which was in place before; keys revoked \
+         since stay so; hint: look for a client at the IdP that is not known here \
+         (docs/restore.md), then `bff register --after-restore`",
+        later.rev
     );
 }

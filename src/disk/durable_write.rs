@@ -59,6 +59,17 @@ pub fn replace_own(
         .map_err(ReplaceError::Unclear)
 }
 
+/// Adds `contents` to the file `path`, which is ours and is there. A crash can leave part of them.
+///
+/// # Errors
+///
+/// Any I/O error; part of it may be written then.
+pub fn append_own(disk: &dyn Disk, path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = disk.append(path)?;
+    file.write(contents)?;
+    file.sync_data()
+}
+
 /// Creates `path` with `contents`, whole or not at all. Of two that do so at once, one is refused.
 ///
 /// # Errors

@@ -80,6 +80,13 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// Any I/O error; `AlreadyExists` if something is there.
     fn create(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>>;
 
+    /// Opens a regular file that is there, to write at its end.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error; [`NotAFile`] if it is a symbolic link or anything else.
+    fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
     /// Opens a file to make it durable.
     ///
     /// # Errors
@@ -203,6 +210,13 @@ pub trait DiskFile: fmt::Debug + Send {
     ///
     /// Any I/O error.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Makes the contents durable, and of the attributes only what is needed to read them.
+    ///
+    /// # Errors
+    ///
+    /// Any I/O error.
+    fn sync_data(&mut self) -> io::Result<()>;
 }
 
 /// The result of an attempt to take a lock.

@@ -215,6 +215,11 @@ impl State {
         }
     }
 
+    /// RFC 7638 thumbprints of keys that were revoked.
+    pub fn revoked(&self) -> &[String] {
+        &self.revoked
+    }
+
     /// Whether this is an older state than there was, and nobody has accepted that yet.
     pub fn restored(&self) -> Option<&Restored> {
         self.restored.as_ref()

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::document::{Restored, State};
 use super::journal::Event;
+use crate::keyring::KeyRing;
 use crate::registration::TokenFingerprint;
 
 impl State {
@@ -25,6 +26,22 @@ impl State {
         }
         let detail = format!("an older state is used: {reason}");
         self.journal.add(now, Event::Restored, None, detail);
+    }
+
+    /// Takes over which keys a later state has revoked.
+    pub fn keep_revoked(&mut self, thumbprints: &[String]) {
+        for thumbprint in thumbprints {
+            if !self.revoked.contains(thumbprint) {
+                self.revoked.push(thumbprint.clone());
+            }
+        }
+    }
+
+    /// Whether a key that was revoked is in the JWK Set: one of an older state.
+    pub fn publishes_revoked(&self) -> bool {
+        let published = self.ring.iter().flat_map(KeyRing::published);
+        let mut thumbprints = published.map(|jwk| jwk.key.thumbprint());
+        thumbprints.any(|thumbprint| self.revoked.contains(&thumbprint))
     }
 
     /// Takes the state as it is. The tokens that are perhaps spent count as spent from then on.

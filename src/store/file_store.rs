@@ -11,6 +11,7 @@ use super::damaged_files::keep_aside;
 use super::encoding::{decode, encode};
 use super::place::Place;
 use super::reserve::{Reserve, is_no_room};
+use super::revisions_file::RevisionsFile;
 use super::store_error::{CommitError, KeyStoreError, LoadError};
 use super::store_trait::{Loaded, Store};
 use crate::disk::{self, Access, Disk, NotAFile, OwnFiles, PRIVATE, ReplaceError};
@@ -18,7 +19,8 @@ use crate::jose::Kid;
 use crate::secret::Secret;
 use crate::state::{Rev, State};
 
-/// Keeps `state.json`, the revision before it, and a PEM file for each key.
+/// Keeps `state.json`, the revision before it, a line for each commit in `state.revisions`, and a
+/// PEM file for each key.
 ///
 /// It has one writer: the process that holds the lock of its directory.
 #[derive(Debug)]
@@ -58,9 +60,10 @@ pub(crate) const KEY_MISSING: &str = "restore the file from a backup of BFF_KEYS
                                       the registered client cannot authenticate";
 
 /// What the writes of one process have to know of each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Writing {
     reserve: Reserve,
+    revisions: RevisionsFile,
 }
 
 /// A document with the bytes it was read from.
@@ -79,7 +82,10 @@ impl FileStore {
             access: PRIVATE,
             keys: keys.to_path_buf(),
             state: state.to_path_buf(),
-            writing: Mutex::default(),
+            writing: Mutex::new(Writing {
+                reserve: Reserve::default(),
+                revisions: RevisionsFile::of(state),
+            }),
         }
     }
 
@@ -263,7 +269,10 @@ fn unwritable(path: &Path, source: io::Error) -> KeyStoreError {
 
 impl Store for FileStore {
     fn load(&self) -> Result<Loaded, LoadError> {
+        // Before the document: who commits meanwhile must not make it look old.
+        let last = RevisionsFile::of(&self.state).last(&self.files);
         let (document, fell_back) = self.newest()?;
+        let is_there = document.is_some();
         let (state, rev) = document
             .map(|document| (document.state, document.rev))
             .unwrap_or_default();
@@ -271,19 +280,37 @@ impl Store for FileStore {
             state,
             rev,
             fell_back,
+            // Who moves all documents away begins anew.
+            later: last.filter(|last| is_there && last.rev > rev),
         })
+    }
+
+    fn begin(&self) -> Result<Loaded, LoadError> {
+        let loaded = self.load()?;
+        let is_newest = loaded.later.is_none() && loaded.fell_back.is_none();
+        if is_newest && loaded.rev > Rev::default() {
+            let mut writing = self.turn();
+            let revisions = &mut writing.revisions;
+            revisions.note(self.disk.as_ref(), &self.files, loaded.rev, &loaded.state);
+        }
+        Ok(loaded)
     }
 
     fn commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError> {
         let mut writing = self.turn();
-        match self.try_commit(state, base) {
+        let disk = self.disk.as_ref();
+        let result = match self.try_commit(state, base) {
             Err(CommitError::NotCommitted { ref source, .. })
-                if is_no_room(source) && writing.reserve.free(self.disk.as_ref()) =>
+                if is_no_room(source) && writing.reserve.free(disk) =>
             {
                 self.try_commit(state, base)
             }
             result => result,
+        };
+        if let Ok(rev) = result {
+            writing.revisions.note(disk, &self.files, rev, state);
         }
+        result
     }
 
     fn reserve(&self, bytes: usize) -> Result<(), CommitError> {
@@ -444,7 +471,7 @@ mod tests {
         store.watch(rev).unwrap();
 
         assert_eq!(fs::read(directory.path().join(CURRENT)).unwrap(), b"{");
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
     }
 
     #[test]
@@ -465,7 +492,7 @@ mod tests {
         assert!(error.is_newer(), "{error}");
         assert_eq!(refused.hint(), error.hint());
         assert_eq!(fs::read(path).unwrap(), newer);
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
     }
 
     #[test]
@@ -501,7 +528,7 @@ mod tests {
             assert_eq!(mode & 0o777, 0o600, "{entry:?}");
         }
         names.sort();
-        assert_eq!(names, ["k1.pem", CURRENT]);
+        assert_eq!(names, ["k1.pem", CURRENT, "state.revisions"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::bad_document::BadDocument;
+use super::revisions_file::Revision;
 use super::store_error::{CommitError, KeyStoreError, LoadError};
 use crate::jose::Kid;
 use crate::secret::Secret;
@@ -18,6 +19,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// [`LoadError`]; nothing has been changed then.
     fn load(&self) -> Result<Loaded, LoadError>;
+
+    /// As [`Store::load`], by the one that is going to commit: what a crash kept from being
+    /// written beside the state is written. That this fails is told, and is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]; nothing has been changed then.
+    fn begin(&self) -> Result<Loaded, LoadError> {
+        self.load()
+    }
 
     /// Replaces the state of revision `base`, and returns once the new one would survive a loss of
     /// power.
@@ -72,4 +83,6 @@ pub struct Loaded {
     /// Why this is not the newest revision: the newest could not be read, and the one before it
     /// took its place.
     pub fell_back: Option<BadDocument>,
+    /// A later revision that was in place before this one: an older document took its place.
+    pub later: Option<Revision>,
 }

@@ -320,6 +320,8 @@ fn masked(path: &Path) -> String {
         "key"
     } else if name.contains("state.previous.json") {
         "state.previous.json"
+    } else if name.contains("state.revisions") {
+        "state.revisions"
     } else {
         name.split(".json").next().unwrap()
     };
@@ -400,6 +402,10 @@ impl Disk for Mount {
             volume.link(path, Node::File(Contents::default()))
         })?;
         Ok(self.handle(node, path))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.open(path)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
@@ -563,5 +569,9 @@ impl DiskFile for Handle {
             contents.forgotten = contents.durable != contents.now;
         }
         result
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        self.sync()
     }
 }

@@ -59,6 +59,9 @@ impl Record {
                 fell_back: Some(reason),
                 ..
             }) => self.wrong(Wrong::Torn(format!("state.json: {reason}"))),
+            Ok(Loaded {
+                later: Some(later), ..
+            }) => self.wrong(Wrong::Torn(format!("revision {} was before", later.rev))),
             Err(error) if error.is_newer() || matches!(error, LoadError::BothBad { .. }) => {
                 self.wrong(Wrong::Torn(error.to_string()));
             }
@@ -125,6 +128,15 @@ impl Recorded {
         Ok(base.next())
     }
 
+    /// Compares what the first call of a run finds.
+    fn noted(&self, loaded: Result<Loaded, LoadError>) -> Result<Loaded, LoadError> {
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut *begun, true) {
+            self.record.loaded(&loaded);
+        }
+        loaded
+    }
+
     /// Commits what lags behind.
     pub(crate) fn catch_up(&self) {
         if let Some(lagging) = &self.lagging {
@@ -139,12 +151,11 @@ impl Recorded {
 
 impl Store for Recorded {
     fn load(&self) -> Result<Loaded, LoadError> {
-        let loaded = self.store.load();
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::replace(&mut *begun, true) {
-            self.record.loaded(&loaded);
-        }
-        loaded
+        self.noted(self.store.load())
+    }
+
+    fn begin(&self) -> Result<Loaded, LoadError> {
+        self.noted(self.store.begin())
     }
 
     fn commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError> {

@@ -151,6 +151,11 @@ impl Store for Unreliable {
         self.inner.load()
     }
 
+    fn begin(&self) -> Result<Loaded, LoadError> {
+        self.readable()?;
+        self.inner.begin()
+    }
+
     fn commit(&self, state: &State, base: Rev) -> Result<Rev, CommitError> {
         let unknown = || CommitError::Unknown {
             place: Place::new("the store"),

@@ -108,6 +108,13 @@ impl Files {
         disk.sync_directory(&self.state).unwrap();
     }
 
+    /// Removes a file of the state.
+    pub(crate) fn remove(&self, name: &str) {
+        let disk = self.disk(Target::Nothing);
+        disk.remove(&self.state.join(name)).unwrap();
+        disk.sync_directory(&self.state).unwrap();
+    }
+
     /// Leaves this much room on the disk, in bytes.
     pub(crate) fn limit_room(&self, room: usize) {
         match &self.disk {

@@ -117,8 +117,13 @@ fn large() -> State {
     marked(&state(&json!({"client_name": "x".repeat(GROWTH / 3)})), 1)
 }
 
-fn names() -> [&'static str; 3] {
-    ["bff.lock", "state.json", "state.previous.json"]
+fn names() -> [&'static str; 4] {
+    [
+        "bff.lock",
+        "state.json",
+        "state.previous.json",
+        "state.revisions",
+    ]
 }
 
 #[track_caller]

@@ -21,6 +21,7 @@ mod ledger;
 mod memory;
 mod properties;
 mod restored;
+mod revisions;
 mod samples;
 mod site;
 #[expect(dead_code, reason = "the crash tests use more of it")]

@@ -205,6 +205,7 @@ impl Store for Memory {
             state,
             rev: kept.rev,
             fell_back: None,
+            later: None,
         })
     }
 
