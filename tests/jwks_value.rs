@@ -10,11 +10,17 @@
 mod support;
 
 use dev_idp::{Config, DevIdp, Endpoint, Fault};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use support::child::Bff;
+use support::environment::Env;
+use support::eventually;
+use support::http::{self, Answer};
 use support::port::Port;
 use support::world::World;
+
+const ADMIN: &str = "admin-token-of-this-test";
 
 #[tokio::test]
 async fn keys_by_value_are_registered_without_an_address() {
@@ -101,6 +107,67 @@ async fn keys_that_nobody_has_to_fetch_are_not_missed() {
 
     ended.fails(77, &["must match"]);
     assert!(!ended.stderr.contains("nobody has fetched"), "{ended}");
+}
+
+#[tokio::test]
+async fn a_restart_after_a_rotation_pushes_nothing() {
+    let world = World::new().await;
+    let env = by_value(&world);
+    let bff = world.ready(&env).await;
+    let before = world.keys().await;
+    assert_eq!(order(&world, json!({"mode": "now"})).await.status, 202);
+    eventually("the new key signs", async || {
+        let keys = world.volume.state()["ring"]["current"]["jwk"].clone();
+        (keys["kid"] != before[0]["kid"]).then_some(())
+    })
+    .await;
+    bff.stop().await;
+
+    for _ in 0..2 {
+        world.run(&env).await;
+    }
+
+    // The set with both keys; the other key signs of them then.
+    assert_eq!(world.received(Endpoint::Update).len(), 1);
+}
+
+#[tokio::test]
+async fn a_rotation_that_could_never_end_does_not_begin() {
+    let world = World::new().await;
+    world.idp.faults().set(Fault::NoManagement);
+    let bff = world.ready(&by_value(&world)).await;
+    let before = world.keys().await;
+
+    for mode in ["now", "scheduled", "compromised"] {
+        let refused = order(&world, json!({"mode": mode})).await;
+
+        assert_eq!(refused.status, 409, "{mode} {refused:?}");
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        for words in ["DCR_JWKS=value", "BOOTSTRAP_ADMIN_TOKEN"] {
+            assert!(detail.contains(words), "{detail}");
+        }
+        assert_eq!(world.keys().await, before, "{mode}");
+    }
+    let body = json!({"mode": "now", "even_if_unpublished": true});
+    assert_eq!(order(&world, body).await.status, 422);
+
+    let body = json!({"mode": "compromised", "even_if_unpublished": true});
+    assert_eq!(order(&world, body).await.status, 202);
+    let keys = world.keys().await;
+    assert_eq!(keys.len(), 1);
+    assert_ne!(keys, before);
+    bff.stop().await;
+}
+
+fn by_value(world: &World) -> Env {
+    let env = world.env_with_token().set("DCR_JWKS", "value");
+    env.set("BFF_ADMIN_TOKEN", ADMIN)
+}
+
+async fn order(world: &World, body: Value) -> Answer {
+    let request = http::request(Method::POST, &world.port.url("/admin/rotate"));
+    let request = request.bearer_auth(ADMIN).body(body.to_string());
+    http::send(request.header("content-type", "application/json")).await
 }
 
 fn metadata(world: &World) -> Value {

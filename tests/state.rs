@@ -491,8 +491,9 @@ impl Observed {
         let mut open = Vec::new();
         if let Some(jwks) = client.sent.get("jwks") {
             let sent = jwks["keys"].as_array().unwrap().iter();
-            let sent = sent.map(|jwk| jwk["kid"].as_str().unwrap());
-            if !sent.eq(ring.published().map(|jwk| jwk.kid.as_str())) {
+            let sent: BTreeSet<&str> = sent.map(|jwk| jwk["kid"].as_str().unwrap()).collect();
+            let published: BTreeSet<&str> = ring.published().map(|jwk| jwk.kid.as_str()).collect();
+            if sent != published {
                 open.push("jwks");
             }
         }

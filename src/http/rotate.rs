@@ -35,6 +35,7 @@ async fn status(State(rotator): State<Arc<Rotator>>) -> Json<RotationReport> {
 struct Body {
     mode: Option<String>,
     alg: Option<String>,
+    even_if_unpublished: bool,
 }
 
 /// Begins a rotation; it goes on by itself.
@@ -46,10 +47,11 @@ async fn rotate(
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Response {
-    let order = match order::no_query(query.as_deref()).and_then(|()| parse(&body)) {
-        Ok(order) => order,
-        Err(refusal) => return Problem::from(refusal).into_response(),
-    };
+    let (order, even_if_unpublished) =
+        match order::no_query(query.as_deref()).and_then(|()| parse(&body)) {
+            Ok(order) => order,
+            Err(refusal) => return Problem::from(refusal).into_response(),
+        };
     let key = headers
         .get("idempotency-key")
         .and_then(|key| key.to_str().ok())
@@ -57,11 +59,19 @@ async fn rotate(
     if let Some(answer) = key.as_deref().and_then(|key| answers.get(key)) {
         return (StatusCode::ACCEPTED, Json(answer)).into_response();
     }
-    tracing::info!(order = ?order, "Audit: rotation ordered through /admin/rotate");
+    tracing::info!(
+        order = ?order,
+        even_if_unpublished,
+        "Audit: rotation ordered through /admin/rotate"
+    );
     let ordered = app
         .shutdown
         .see_through(async move {
-            let result = rotator.order(order).await;
+            let result = if even_if_unpublished {
+                rotator.order_even_if_unpublished(order).await
+            } else {
+                rotator.order(order).await
+            };
             if let (Ok(answer), Some(key)) = (&result, key) {
                 answers.put(key, answer.clone());
             }
@@ -77,10 +87,11 @@ async fn rotate(
 
 /// What the body is.
 const BODY: &str = "the body must be empty, or a JSON object with `mode` (`scheduled`, `now`, \
-                    `compromised`) and `alg`";
+                    `compromised`), `alg` and, with `compromised`, `even_if_unpublished`";
 
-fn parse(body: &Bytes) -> Result<Order, Refusal> {
-    let members = order::members(body, &["mode", "alg"], BODY)?;
+/// The order, and whether it holds even where the IdP cannot come to know the new key.
+fn parse(body: &Bytes) -> Result<(Order, bool), Refusal> {
+    let members = order::members(body, &["mode", "alg", "even_if_unpublished"], BODY)?;
     let body: Body = serde_json::from_value(Value::Object(members))
         .map_err(|_| Refusal::WrongBody { allowed: BODY })?;
     let mode = match body.mode.as_deref() {
@@ -89,17 +100,22 @@ fn parse(body: &Bytes) -> Result<Order, Refusal> {
         Some("compromised") => Mode::Compromised,
         Some(_) => return Err(Refusal::UnknownMode),
     };
+    if body.even_if_unpublished && mode != Mode::Compromised {
+        return Err(Refusal::WrongBody { allowed: BODY });
+    }
     let alg = match body.alg.as_deref().map(str::parse::<Algorithm>) {
         None => None,
         Some(Ok(alg)) => Some(alg),
         Some(Err(_)) => return Err(Refusal::UnknownAlgorithm),
     };
-    Ok(Order { mode, alg })
+    Ok((Order { mode, alg }, body.even_if_unpublished))
 }
 
 fn refused(error: &RotateError) -> Problem {
     let status = match error {
-        RotateError::NoRoom(_)
+        RotateError::CannotPublish
+        | RotateError::CannotReplace
+        | RotateError::NoRoom(_)
         | RotateError::Refused(RingRefusal::Used(_))
         | RotateError::UnderWay { .. } => StatusCode::CONFLICT,
         RotateError::Make(_) | RotateError::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,

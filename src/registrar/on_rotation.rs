@@ -44,6 +44,14 @@ impl Registrar {
         state.suffices(&self.client().idp.issuer, outcome)
     }
 
+    /// Whether the IdP can come to know another key: it fetches the set, or takes updates of it.
+    pub fn can_publish(&self) -> bool {
+        let state = self.app.ledger.state();
+        state.projections().jwks.is_none()
+            || self.client().idp_admin().is_some()
+            || state.registration().is_some_and(Registered::is_manageable)
+    }
+
     /// Sends the IdP what it should have according to the state (the keys where they are registered
     /// by value, and the algorithm). Says whether nothing is left to do.
     pub async fn reconcile(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What we want, what we last sent and what the IdP has: three ways to differ.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -149,6 +150,11 @@ const ORDERED: [&str; 1] = ["default_acr_values"];
 /// Lists and scopes are compared as sets where their order means nothing, everything else as it
 /// is. Servers also send a list of one for a text.
 pub(super) fn same(a: &ClientMetadata, b: &ClientMetadata, name: &str) -> bool {
+    if name == "jwks"
+        && let (Some(a), Some(b)) = (a.get(name).and_then(kids), b.get(name).and_then(kids))
+    {
+        return a == b;
+    }
     let is_list = |metadata: &ClientMetadata| match metadata.get(name) {
         Some(Value::Array(items)) => items.iter().all(Value::is_string),
         Some(_) => false,
@@ -165,6 +171,13 @@ pub(super) fn same(a: &ClientMetadata, b: &ClientMetadata, name: &str) -> bool {
         (Some(a), Some(b)) => a == b,
         _ => a.get(name) == b.get(name),
     }
+}
+
+/// The key IDs of a JWK Set (RFC 7517 §5); none if a key is without one. A key ID is never used for
+/// another key.
+fn kids(jwks: &Value) -> Option<BTreeSet<&str>> {
+    let keys = jwks.get("keys")?.as_array()?;
+    keys.iter().map(|key| key.get("kid")?.as_str()).collect()
 }
 
 impl fmt::Display for Drift {
@@ -250,6 +263,28 @@ mod tests {
         assert!(!drifts(RedirectUpdate::Merge));
         assert!(!drifts(RedirectUpdate::None));
         assert!(drifts(RedirectUpdate::Replace));
+    }
+
+    #[test]
+    fn keys_are_the_same_by_their_ids_in_any_order() {
+        let jwks = |kids: &[&str]| {
+            let keys: Vec<Value> = kids
+                .iter()
+                .map(|kid| json!({"kid": kid, "x": kids}))
+                .collect();
+            json!({"jwks": {"keys": keys}})
+        };
+        let drifts = |desired: &Value, sent: &Value| {
+            let client = registered(sent, sent);
+            !Drift::between(&metadata(desired), &client, NONE, RedirectUpdate::Auto).is_empty()
+        };
+
+        assert!(!drifts(&jwks(&["a", "b"]), &jwks(&["b", "a"])));
+        assert!(drifts(&jwks(&["a", "b"]), &jwks(&["a", "c"])));
+        assert!(drifts(&jwks(&["a", "b"]), &jwks(&["a"])));
+        let nameless = json!({"jwks": {"keys": [{"x": 1}]}});
+        assert!(drifts(&nameless, &json!({"jwks": {"keys": [{"x": 2}]}})));
+        assert!(!drifts(&nameless, &nameless));
     }
 
     #[test]

@@ -53,12 +53,17 @@ impl Machine {
         Ok(())
     }
 
-    /// Replaces every key at once.
+    /// Replaces every key at once; where the IdP cannot come to know the new one, only if that is
+    /// `even_if_unpublished`.
     pub(super) async fn revoke(
         &self,
         alg: Option<Algorithm>,
+        even_if_unpublished: bool,
         live: &mut Live,
     ) -> Result<RotationReport, RotateError> {
+        if !even_if_unpublished && !self.can_publish() {
+            return Err(RotateError::CannotReplace);
+        }
         let state = self.app.ledger.state();
         let current = &state.ring().ok_or(RingRefusal::NoRing)?.current().jwk;
         let (alg, before) = (alg.unwrap_or(current.alg), &current.kid);
@@ -115,6 +120,7 @@ impl Machine {
         let state = self.app.ledger.state();
         match state.ring() {
             None => Err(RingRefusal::NoRing.into()),
+            Some(KeyRing::Steady(_)) if !self.can_publish() => Err(RotateError::CannotPublish),
             Some(KeyRing::Steady(ring)) => {
                 ring.has_room(now, &self.policy)
                     .map_err(RotateError::NoRoom)?;

@@ -55,6 +55,13 @@ impl Machine {
         Ok(())
     }
 
+    /// Whether the IdP can come to know another key.
+    pub(super) fn can_publish(&self) -> bool {
+        self.registrar
+            .as_ref()
+            .is_none_or(|registrar| registrar.can_publish())
+    }
+
     /// Sends the IdP what it does not fetch by itself, where it differs from the state.
     pub(super) async fn reconcile(&self, live: &mut Live) {
         let Some(registrar) = &self.registrar else {

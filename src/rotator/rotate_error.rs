@@ -10,6 +10,18 @@ use crate::store::CommitError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RotateError {
+    /// The IdP has the keys by value, and cannot be sent others.
+    #[error(
+        "the IdP has the keys by value (DCR_JWKS=value) and does not let this client change them: \
+         it would never accept another key"
+    )]
+    CannotPublish,
+    /// The same, where keys may be compromised.
+    #[error(
+        "the IdP has the keys by value (DCR_JWKS=value) and does not let this client change them: \
+         it would go on accepting the present key, and refuse the new one"
+    )]
+    CannotReplace,
     /// The state could not be changed.
     #[error("the rotation cannot be stored")]
     Commit(#[from] CommitError),
@@ -64,6 +76,14 @@ impl RotateError {
     /// What an operator can do now.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::CannotPublish => {
+                "set BOOTSTRAP_ADMIN_TOKEN and restart, or replace the client by one with \
+                 DCR_JWKS=uri (a fresh DCR_IAT and DCR_FORCE_REPLACE=true)"
+            }
+            Self::CannotReplace => {
+                "set BOOTSTRAP_ADMIN_TOKEN and restart; or POST /admin/rotate with \
+                 \"even_if_unpublished\": true, and give the IdP the new JWK Set by hand"
+            }
             Self::Commit(error) => error.hint(),
             Self::Keys(error) => error.hint(),
             Self::Make(_) => "check that the machine has free memory and /dev/urandom",

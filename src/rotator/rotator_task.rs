@@ -107,10 +107,35 @@ impl Rotator {
     ///
     /// [`RotateError`]; nothing has changed then.
     pub async fn order(&self, order: Order) -> Result<RotationReport, RotateError> {
+        self.carry_out(order, false).await
+    }
+
+    /// The same, also where the IdP can never come to know the new key: after a compromise an
+    /// operator may prefer a client that does not work to one that others can pass for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Rotator::order`].
+    pub async fn order_even_if_unpublished(
+        &self,
+        order: Order,
+    ) -> Result<RotationReport, RotateError> {
+        self.carry_out(order, true).await
+    }
+
+    async fn carry_out(
+        &self,
+        order: Order,
+        even_if_unpublished: bool,
+    ) -> Result<RotationReport, RotateError> {
         let mut live = self.live.lock().await;
         let machine = &self.machine;
         let report = match order.mode {
-            Mode::Compromised => machine.revoke(order.alg, &mut live).await?,
+            Mode::Compromised => {
+                machine
+                    .revoke(order.alg, even_if_unpublished, &mut live)
+                    .await?
+            }
             Mode::Now | Mode::Scheduled => {
                 // Without a proof, only the full publication time makes a key safe.
                 let hurried = order.mode == Mode::Now && machine.registrar.is_some();

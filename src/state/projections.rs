@@ -70,7 +70,7 @@ impl Projections {
     pub(super) fn of(&self, ring: &KeyRing, client: &Registered, now: Timestamp) -> Self {
         let sent = &client.sent;
         let jwks = sent.get("jwks").map(|jwks| {
-            let wanted = ring.published().map(|jwk| jwk.kid.clone()).collect();
+            let wanted = sorted(ring.published().map(|jwk| jwk.kid.clone()).collect());
             Projection::of(self.jwks.as_ref(), wanted, kids(jwks), now)
         });
         let registered = sent.text("token_endpoint_auth_signing_alg");
@@ -108,7 +108,14 @@ impl<T: PartialEq> Projection<T> {
 /// The key IDs of a JWK Set (RFC 7517 §5) that was sent; none if it is not one of ours.
 fn kids(jwks: &Value) -> Option<Vec<Kid>> {
     let keys = jwks.get("keys")?.as_array()?;
-    keys.iter()
-        .map(|key| key.get("kid")?.as_str()?.parse().ok())
-        .collect()
+    let kids = keys
+        .iter()
+        .map(|key| key.get("kid")?.as_str()?.parse().ok());
+    Some(sorted(kids.collect::<Option<_>>()?))
+}
+
+/// Their order in a set means nothing.
+fn sorted(mut kids: Vec<Kid>) -> Vec<Kid> {
+    kids.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+    kids
 }

@@ -260,6 +260,8 @@ fn rotate() -> Samples<RotateError> {
         seconds_left,
     };
     samples!(RotateError {
+        CannotPublish: [RotateError::CannotPublish]
+        CannotReplace: [RotateError::CannotReplace]
         Commit: [not_committed().into()]
         Keys: [KeysError::File { kid: kid(), source: missing() }.into()]
         Make: [make().into()]
