@@ -232,6 +232,7 @@ impl Observed {
         })
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each transition")]
     fn client_step(&mut self, step: &Step) -> Outcome {
         let now = self.now;
         let metadata = self.metadata(step.variant);

@@ -499,7 +499,7 @@ async fn run(
         directories,
         outlets: Outlets::new(disk, keys, state, None),
     };
-    let result = serve(parts, config, wires, slot, occasion).await;
+    let result = Box::pin(serve(parts, config, wires, slot, occasion)).await;
     store.catch_up();
     result
 }
