@@ -177,8 +177,9 @@ async fn an_address_elsewhere_in_an_answer_gets_no_token() {
     world.idp.faults().set(Fault::RotateOnRead);
     world.idp.faults().set(Fault::ForeignManagementUri);
 
-    world.run(&changed(&world)).await;
+    let ended = world.run(&changed(&world)).await;
 
+    assert!(warnings(&ended, "another origin") > 0, "{ended}");
     assert_eq!(management(&world)["registration_client_uri"], before);
     assert_manageable(&world).await;
 }

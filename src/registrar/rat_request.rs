@@ -3,7 +3,7 @@
 use super::managed_client::{ManagedClient, managed};
 use crate::app::chain;
 use crate::idp::ManagementClient;
-use crate::oauth::ClientMetadata;
+use crate::oauth::{ClientMetadata, EndpointUrl, shown_url};
 use crate::registration::{RatNews, RawAnswer};
 use crate::state::{ClientRefusal, State};
 
@@ -102,9 +102,25 @@ impl ManagedClient<'_> {
         let Some(news) = RatNews::of(&answer, client_id, &client.sent, was_read) else {
             return Carried::Answer(answer);
         };
+        let told = news.access.registration_client_uri.as_deref();
+        if let Some(told) = told.filter(|told| !is_on_origin_of(told, &management.uri)) {
+            tracing::warn!(
+                client.id = client_id,
+                "The IdP names a registration_client_uri on another origin ({}): the registration \
+                 access token is not sent there; hint: have the IdP name the address that \
+                 IDP_BASE_URL has",
+                shown_url(told)
+            );
+        }
         match self.unstored.put(client_id, news, ledger).await {
             Ok(()) => Carried::Answer(answer),
             Err(why) => Carried::Unknown(why),
         }
     }
+}
+
+/// A token that is sent to another origin is disclosed.
+fn is_on_origin_of(told: &str, held: &EndpointUrl) -> bool {
+    // Whether `http:` is permitted follows from the origin.
+    EndpointUrl::parse(told, true).is_ok_and(|told| told.origin() == held.origin())
 }
