@@ -77,6 +77,22 @@ pub enum Fault {
         /// How much later, in milliseconds.
         millis: u64,
     },
+    /// Nothing is done; this status and body are answered. `{sent}` in the body stands for all that
+    /// the request held: its credentials and its content. So do `Location`, `Retry-After` and the
+    /// description in `WWW-Authenticate`.
+    Repeat {
+        /// Where.
+        on: Endpoint,
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        body: String,
+    },
+    /// The discovery document of OpenID Connect (not that of RFC 8414) leaves this member out.
+    OmitFromDiscovery {
+        /// Name of the metadata member.
+        member: String,
+    },
     /// Errors have no body, no `Content-Type` and no challenge.
     EmptyErrors,
     /// Errors are HTML pages.
@@ -174,6 +190,7 @@ impl Fault {
             | Self::StatusAfter { on, .. }
             | Self::Status { on, .. }
             | Self::Redirect { on }
+            | Self::Repeat { on, .. }
             | Self::Delay { on, .. } => on.covers(actual),
             Self::EmptyErrors | Self::HtmlErrors | Self::ClockSkew { .. } | Self::ForgetClients => {
                 true
@@ -203,7 +220,9 @@ impl Fault {
             | Self::Answer { .. } => {
                 matches!(actual, Endpoint::Token | Endpoint::Par)
             }
-            Self::WrongIssuer { .. } => actual == Endpoint::Discovery,
+            Self::OmitFromDiscovery { .. } | Self::WrongIssuer { .. } => {
+                actual == Endpoint::Discovery
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 use jiff::tz::TimeZone;
@@ -55,7 +55,12 @@ pub(crate) async fn answer(
     let octets = body.as_deref().unwrap_or_default();
     let mut exchange = Exchange::received(at, endpoint, &parts, octets, faults);
 
-    let response = if let Some(response) = instead(&provider, &context) {
+    let repeated = faults
+        .iter()
+        .find_map(|fault| repeat(fault, &parts.headers, octets));
+    let response = if let Some(response) = repeated {
+        response
+    } else if let Some(response) = instead(&provider, &context) {
         response
     } else if let Ok(body) = body {
         let mut request = Request::from_parts(parts, Body::from(body));
@@ -124,6 +129,35 @@ fn take_faults(provider: &Provider, node: Node, endpoint: Endpoint) -> Context {
         node,
         now,
     }
+}
+
+/// The answer that repeats a request.
+fn repeat(fault: &Fault, headers: &HeaderMap, content: &[u8]) -> Option<Response> {
+    let Fault::Repeat { status, body, .. } = fault else {
+        return None;
+    };
+    let authorization = headers.get(header::AUTHORIZATION);
+    let authorization = authorization.and_then(|value| value.to_str().ok());
+    let content = String::from_utf8_lossy(content);
+    let sent = format!("{} {content}", authorization.unwrap_or_default());
+    // Inside a JSON string.
+    let escaped = sent.replace('\\', "\\\\").replace('"', "\\\"");
+    let is_json = body.starts_with('{');
+    let body = body.replace("{sent}", if is_json { &escaped } else { &sent });
+    let mut response = answer_of(*status, &body);
+    for (name, value) in [
+        (header::LOCATION, format!("http://127.0.0.1:1/{sent}")),
+        (header::RETRY_AFTER, sent.clone()),
+        (
+            header::WWW_AUTHENTICATE,
+            format!("Bearer error=\"invalid_token\", error_description=\"{escaped}\""),
+        ),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Some(response)
 }
 
 /// The answer of a fault that keeps the request from being carried out.

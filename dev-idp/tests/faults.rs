@@ -471,3 +471,37 @@ async fn an_unknown_member_of_a_fault_is_refused() {
     assert!(parse(json!({"fault": "drop_after", "on": "registr"})).is_err());
     assert!(parse(json!({"fault": "drop_after", "on": "register", "time": 1})).is_err());
 }
+
+#[tokio::test]
+async fn an_answer_can_repeat_the_request() {
+    let (on, status) = (Endpoint::Register, 400);
+    let body = r#"{"error":"x","error_description":"{sent}"}"#.to_owned();
+    let world = with(Fault::Repeat { on, status, body }).await;
+
+    let answer = world.post_with("iat-1", &json!({"scope": "openid"})).await;
+
+    let answer = answer.unwrap();
+    assert_eq!(answer.status(), 400);
+    let challenge = answer.headers()["www-authenticate"].to_str().unwrap();
+    assert!(challenge.contains("iat-1"), "{challenge}");
+    let said = json(answer).await;
+    assert_eq!(
+        said["error_description"],
+        r#"Bearer iat-1 {"scope":"openid"}"#
+    );
+    assert!(world.idp.clients().is_empty());
+}
+
+#[tokio::test]
+async fn one_of_the_discovery_documents_can_lack_a_member() {
+    let member = "registration_endpoint".to_owned();
+    let world = with(Fault::OmitFromDiscovery { member }).await;
+    let other = "/.well-known/oauth-authorization-server/api/oidc";
+    let other = format!("{}{other}", world.idp.base_url());
+
+    let oidc = json(discover(&world).await.unwrap()).await;
+    let oauth = json(world.send(Method::GET, &other, None, None).await.unwrap()).await;
+
+    assert!(oidc.get("registration_endpoint").is_none());
+    assert!(oauth["registration_endpoint"].is_string());
+}
