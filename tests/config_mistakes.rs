@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use bff::config::settings::SETTINGS;
+use bff::config::settings::{SETTINGS, Setting};
 use bff::config::{Config, ConfigErrors, Env, OldPassphrase, Overrides, Sources};
 use proptest::prelude::*;
 
@@ -147,8 +147,15 @@ fn no_mistake_around_a_secret_shows_it() {
             Env::from([(file.as_str(), binary.as_os_str())]),
         ];
         for env in cases {
-            let errors = load(&env).unwrap_err();
-            assert_silent(&errors);
+            match load(&env) {
+                Err(errors) => assert_silent(&errors),
+                // It may be gone once it is used.
+                Ok(config) => {
+                    assert_eq!(name, "DCR_IAT");
+                    assert!(config.dcr.iat_missing.is_some());
+                    assert!(!format!("{config:?}").contains(MARK));
+                }
+            }
         }
 
         let lines = [
@@ -179,15 +186,21 @@ fn a_secret_file_that_is_missing_or_empty_is_an_error_with_its_path() {
     let missing = directory.path().join("missing");
 
     for (path, problem) in [(&empty, "is empty"), (&missing, "cannot read")] {
-        let env = Env::from([("DCR_IAT_FILE", path.as_os_str())]);
-        let errors = load(&env).unwrap_err().to_string();
+        for name in ["BFF_ADMIN_TOKEN_FILE", "DCR_IAT_FILE"] {
+            let env = Env::from([(name, path.as_os_str())]);
+            let errors = match load(&env) {
+                Err(errors) => errors.to_string(),
+                Ok(config) => config.dcr.iat_missing.unwrap().to_string(),
+            };
 
-        assert!(
-            errors.starts_with("DCR_IAT_FILE (environment): "),
-            "{errors}"
-        );
-        for part in [problem, path.to_str().unwrap(), "or unset DCR_IAT_FILE"] {
-            assert!(errors.contains(part), "{errors}");
+            assert!(
+                errors.starts_with(&format!("{name} (environment): ")),
+                "{errors}"
+            );
+            let instead = format!("or unset {name}");
+            for part in [problem, path.to_str().unwrap(), &instead] {
+                assert!(errors.contains(part), "{errors}");
+            }
         }
     }
 }
@@ -314,4 +327,61 @@ fn write(directory: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path
+}
+
+#[test]
+fn quotes_that_were_kept_are_a_mistake_of_every_setting() {
+    let names = SETTINGS.iter().flat_map(|setting| {
+        let file = setting.file_name();
+        [Some(setting.name.to_owned()), file].into_iter().flatten()
+    });
+    for name in names.chain(["BFF_CONFIG".to_owned()]) {
+        for quote in ['"', '\''] {
+            let value = format!("{quote}{MARK}{quote}");
+            let env: Env = [(name.clone(), value)].into_iter().collect();
+            let flags = Overrides::default();
+
+            let read = Sources::open(&env, None, &flags).read::<(Config, OldPassphrase)>();
+
+            let errors = read.unwrap_err();
+            let of_quotes = |error: &&bff::config::ConfigError| {
+                error.name == name && error.problem.contains("without quotes around it")
+            };
+            assert_eq!(errors.0.iter().filter(of_quotes).count(), 1, "{errors}");
+            assert!(!errors.to_string().contains(MARK), "{errors}");
+        }
+    }
+    let env = Env::from([("DCR_CLIENT_NAME", "the \"new\" app")]);
+    Config::load(&env, None, &Overrides::default()).unwrap();
+}
+
+#[test]
+fn what_is_no_file_is_said_so_and_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let status = std::process::Command::new("mkfifo")
+        .arg(path("fifo"))
+        .status();
+    assert!(status.unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    let secrets = SETTINGS.iter().filter_map(Setting::file_name);
+    let names = secrets.chain(["BFF_CA_FILE", "BFF_CONFIG"].map(str::to_owned));
+    for name in names {
+        for (path, kind) in [
+            (path("fifo"), "a FIFO"),
+            (path("socket"), "a socket"),
+            (path(""), "a directory"),
+            ("/dev/zero".to_owned(), "a device"),
+        ] {
+            let env: Env = [(name.clone(), path)].into_iter().collect();
+            let flags = Overrides::default();
+
+            let read = Sources::open(&env, None, &flags).read::<(Config, OldPassphrase)>();
+
+            let errors = read.unwrap_err();
+            let expected = format!("it is {kind}, not a file");
+            assert_eq!(errors.0[0].name, name, "{errors}");
+            assert!(errors.0[0].problem.contains(&expected), "{errors}");
+        }
+    }
 }

@@ -458,6 +458,48 @@ fn the_registration_is_looked_at_daily_unless_told_otherwise() {
     }
 }
 
+#[test]
+fn the_file_for_the_application_cannot_be_one_of_ours() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().display();
+    let keys = format!("{root}/keys");
+    fs::create_dir(directory.path().join("state")).unwrap();
+    let state = format!("{root}/state");
+    let ours = [
+        format!("{keys}/state.json"),
+        format!("{keys}/../keys/./state.previous.json"),
+        format!("{root}/new/../keys/any.pem"),
+        format!("{keys}/ANY.PEM"),
+        format!("{keys}/bff.lock"),
+        format!("{state}/state.revisions"),
+        format!("{state}/.bff-tmp-1"),
+        format!("{root}/./state/state.json"),
+    ];
+    let others = [
+        format!("{keys}/client.json"),
+        format!("{root}/state.json"),
+        format!("{state}/app/state.json"),
+    ];
+    let load = |path: &str| {
+        usual(&[
+            ("BFF_KEYS_DIR", &keys),
+            ("BFF_STATE_DIR", &state),
+            ("BFF_CLIENT_CRED_PATH", path),
+        ])
+    };
+
+    for path in ours {
+        let errors = load(&path).map(drop).unwrap_err().to_string();
+        assert!(
+            errors.starts_with("BFF_CLIENT_CRED_PATH"),
+            "{path}: {errors}"
+        );
+    }
+    for path in others {
+        assert!(load(&path).is_ok(), "{path}");
+    }
+}
+
 fn usual(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     let env: Env = USUAL.iter().chain(more).copied().collect();
     Config::load(&env, None, &Overrides::default())

@@ -284,6 +284,7 @@ impl Observed {
                 let refused = Refused {
                     status,
                     error: None,
+                    said: None,
                     location: None,
                     retry_after_s: None,
                     because,

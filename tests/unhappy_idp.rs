@@ -474,3 +474,29 @@ async fn plain_http_behind_an_https_address_is_told_as_a_mistake_in_the_address(
         &["cannot connect", "does not speak TLS", "IDP_BASE_URL"],
     );
 }
+
+#[tokio::test]
+async fn the_file_of_a_token_that_was_used_may_be_gone() {
+    let world = World::new().await;
+    let file = world.volume.file("iat");
+    std::fs::write(&file, world.idp.mint_iat()).unwrap();
+    let env = world.env().set("DCR_IAT_FILE", &file);
+    world.run(&env).await;
+
+    for emptied in [true, false] {
+        if emptied {
+            std::fs::write(&file, "\n").unwrap();
+        } else {
+            std::fs::remove_file(&file).unwrap();
+        }
+        let ended = world.run(&env).await;
+
+        let warnings = ended.messages("WARN").join("\n");
+        assert!(warnings.contains("DCR_IAT_FILE"), "{ended}");
+        let volume = Volume::new();
+        let first = env.clone().set("BFF_KEYS_DIR", volume.path());
+        let ended = Bff::serve(&first).ended().await;
+        ended.fails(78, &["DCR_IAT_FILE", "bff mint-iat"]);
+    }
+    assert_eq!(world.received(REGISTER).len(), 1);
+}

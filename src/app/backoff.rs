@@ -14,6 +14,8 @@ use super::shutdown::Shutdown;
 pub struct Backoff {
     next: Duration,
     deadline: Option<Instant>,
+    /// Whether there is only one try, which then has all the time that it needs.
+    once: bool,
     shutdown: Shutdown,
 }
 
@@ -29,6 +31,7 @@ impl Backoff {
         Self {
             next: Self::FIRST,
             deadline: Some(Instant::now() + limit),
+            once: limit.is_zero(),
             shutdown: shutdown.clone(),
         }
     }
@@ -38,8 +41,14 @@ impl Backoff {
         Self {
             next: Self::FIRST,
             deadline: None,
+            once: false,
             shutdown: shutdown.clone(),
         }
+    }
+
+    /// When a request that has no effect is given up.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline.filter(|_| !self.once)
     }
 
     /// Logs `failure` and waits, at least as long as the server asked for. Returns `false` if the

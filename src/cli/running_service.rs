@@ -54,11 +54,7 @@ impl RunningService {
         body: Option<&Value>,
     ) -> Result<T, Failure> {
         let url = format!("http://{}{path}", self.address);
-        let mut request = self
-            .http
-            .request(method, &url)
-            .bearer(&self.token)
-            .redacting(Some(&self.token));
+        let mut request = self.http.request(method, &url).bearer(&self.token);
         if let Some(body) = body {
             request = request.json(body);
         }

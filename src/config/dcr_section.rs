@@ -18,6 +18,7 @@ pub use self::members::RedirectUpdateMode;
 use self::members::{
     check_redirects, extra_metadata, redirect_update_mode, scope, without_repeats,
 };
+use super::mistakes::ConfigError;
 use super::parse;
 use super::reader::Reader;
 use super::section::Section;
@@ -56,6 +57,9 @@ pub struct DcrConfig {
     pub allow_failure: bool,
     /// The initial access token, used once; the service takes it out of here.
     pub iat: Option<Secret>,
+    /// Why there is no such token although a file for it is configured: it is missing or empty,
+    /// which is a mistake only until the token is used.
+    pub iat_missing: Option<ConfigError>,
     /// The token of the IdP's administrator: mints an initial or renews a registration access
     /// token.
     pub idp_admin_token: Option<Secret>,
@@ -124,7 +128,7 @@ impl Section for DcrConfig {
         let enabled = enabled(reader);
         let skip = reader.value(SKIP_DCR_BOOTSTRAP, parse::boolean);
         let allow_failure = reader.value(ALLOW_BOOTSTRAP_FAILURE, parse::boolean);
-        let iat = reader.secret(DCR_IAT, parse::token);
+        let (iat, iat_missing) = reader.used_up_secret(DCR_IAT, parse::token);
         let idp_admin_token = reader.secret(BOOTSTRAP_ADMIN_TOKEN, parse::token);
         let client_id = reader.either(DCR_CLIENT_ID, AUTH_CLIENT_ID, parse::client_id);
         let client_name = reader.optional(DCR_CLIENT_NAME, parse::line);
@@ -191,6 +195,7 @@ impl Section for DcrConfig {
             skip: skip?,
             allow_failure: allow_failure?,
             iat: iat?,
+            iat_missing,
             idp_admin_token: idp_admin_token?,
             client_name: client_name?
                 .or_else(|| client_id.clone())

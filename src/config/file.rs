@@ -10,8 +10,11 @@ use serde_json::{Map, Number};
 use toml::de::{DeTable, DeValue};
 
 use super::mistakes::{ConfigError, Origin};
-use super::parse::{quoted, shown};
+use super::parse::{quoted, read_text, shown};
 use super::settings::{self, CONFIG_VARIABLE};
+
+/// Largest file, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
 
 /// A value as it was given, before it is parsed for its setting.
 #[derive(Clone)]
@@ -63,7 +66,7 @@ impl ConfigFile {
     /// Only names of keys are quoted from the file: a line may hold a secret. `named_by` is where
     /// its path came from.
     pub(super) fn read(path: &Path, named_by: Origin) -> (Option<Self>, Vec<ConfigError>) {
-        let text = match fs::read_to_string(path) {
+        let text = match read_text(path, MAX_FILE) {
             Ok(text) => text,
             Err(error) => return (None, vec![unreadable(path, named_by, &error)]),
         };

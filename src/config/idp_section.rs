@@ -1,6 +1,5 @@
 //! The IdP.
 
-use std::fs::{self, File};
 use std::path::PathBuf;
 
 use super::parse::{self, Wrong};
@@ -112,12 +111,11 @@ impl Section for Option<IdpConfig> {
 /// A path at which there is a file that can be read.
 fn readable_file(text: &str) -> Result<PathBuf, Wrong> {
     let path = parse::path(text)?;
-    match File::open(&path).and_then(|_| fs::metadata(&path)) {
-        Ok(metadata) if metadata.is_file() => Ok(path),
-        Ok(_) => Err(Wrong::expected(
-            "a file of PEM certificates, not a directory",
-        )),
-        Err(error) => Err(Wrong::expected(format!("a readable file ({error})"))),
+    match parse::open_regular(&path) {
+        Ok(_) => Ok(path),
+        Err(error) => Err(Wrong::expected(format!(
+            "a readable file of PEM certificates ({error})"
+        ))),
     }
 }
 

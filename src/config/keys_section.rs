@@ -1,7 +1,7 @@
 //! Keys and state on the disk.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Component, Path, PathBuf, absolute};
 
 use super::parse;
 use super::reader::Reader;
@@ -32,15 +32,15 @@ pub struct KeysConfig {
     pub algorithm: Option<Algorithm>,
 }
 
-/// The names of the files in the directories of keys and state, besides PEM files.
-const OWN: [&str; 3] = ["state.json", "state.previous.json", "bff.lock"];
+/// How the names of the files in the directories of keys and state begin, besides PEM files.
+const OWN: [&str; 3] = ["state.", "bff.", "."];
 
 impl KeysConfig {
     /// Whether a file of keys or state has this path, or could have it.
     pub(super) fn owns(&self, path: &Path) -> bool {
         let directory = |path: &Path| {
             let path = absolute(Path::new(".").join(path.parent()?)).ok()?;
-            Some(path.canonicalize().unwrap_or(path))
+            Some(path.canonicalize().unwrap_or_else(|_| without_dots(&path)))
         };
         let resolved = |path: &Path| Some(directory(path)?.join(path.file_name()?));
         let signing_key = self.signing_key.as_deref();
@@ -48,12 +48,29 @@ impl KeysConfig {
             return true;
         }
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        let is_pem = path.extension().is_some_and(|end| end == "pem");
-        (is_pem || OWN.contains(&name))
+        let is_pem = path
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("pem"));
+        (is_pem || OWN.iter().any(|own| name.starts_with(own)))
             && [&self.keys_dir, &self.state_dir]
                 .into_iter()
                 .any(|own| directory(&own.join("file")) == directory(path))
     }
+}
+
+/// A path of directories that do not exist yet, without `.` and `..`.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            component => plain.push(component),
+        }
+    }
+    plain
 }
 
 impl Section for KeysConfig {

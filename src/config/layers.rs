@@ -30,6 +30,18 @@ enum Layer {
     Flag,
 }
 
+/// What is wrong about a value between quotes.
+pub(super) const QUOTED: &str = "expected a value without quotes around it: `docker run --env-file` keeps \
+                      them as a part of the value; remove them";
+
+/// Whether a value stands between quotes, as a shell would take away and others do not.
+pub(super) fn is_quoted(value: &str) -> bool {
+    let value = value.trim();
+    let between =
+        |quote: char| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
+    between('"') || between('\'')
+}
+
 /// The strongest first.
 const LAYERS: [Layer; 3] = [Layer::Flag, Layer::Environment, Layer::File];
 
@@ -62,6 +74,9 @@ impl Layers {
                 Some(None) => {
                     let problem = "the value is not UTF-8; set it again";
                     return Err(ConfigError::new(name, Origin::Environment, problem));
+                }
+                Some(Some(value)) if is_quoted(value) => {
+                    return Err(ConfigError::new(name, Origin::Environment, QUOTED));
                 }
                 Some(Some(value)) => Some((text(value), Origin::Environment)),
                 None => None,

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use serde_json::Map;
 
+use self::secret_file::Problem;
 use super::file::Value;
 use super::layers::{Given, Layers};
 use super::mistakes::{ConfigError, ConfigErrors, ConfigWarning, Origin};
@@ -179,6 +180,29 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A secret that is used once: its file may be gone afterwards. The second value says what is
+    /// wrong with the file then.
+    pub(super) fn used_up_secret(
+        &mut self,
+        setting: Setting,
+        check: impl FnOnce(&str) -> Result<(), Wrong>,
+    ) -> (Option<Option<Secret>>, Option<ConfigError>) {
+        let file_name = setting.file_name().unwrap_or_default();
+        if let Ok(Some(given)) = self.layers.find(setting)
+            && let Value::Text(path) = given.value.as_ref()
+            && given.name == file_name
+            && let Err(problem @ (Problem::Missing(_) | Problem::Empty(_))) =
+                secret_file::read(&file_name, path.trim())
+        {
+            let message = "names a file that is missing or empty; once a client is registered the \
+                           token is not needed: unset it then";
+            self.warn(&file_name, message);
+            let error = ConfigError::new(&given.name, given.origin, problem.to_string());
+            return (Some(None), Some(error));
+        }
+        (self.secret(setting, check), None)
+    }
+
     /// A secret, given itself or as the path of a file.
     pub(super) fn secret(
         &mut self,
@@ -203,7 +227,9 @@ impl<'a> Reader<'a> {
                     }
                     file.value
                 }
-                Err(problem) => return self.fail(&given.name, given.origin, problem),
+                Err(problem) => {
+                    return self.fail(&given.name, given.origin, problem.to_string());
+                }
             }
         } else {
             self.warn_of_exposed(setting, &given.origin);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::env::{Env, Overrides};
 use super::file::ConfigFile;
-use super::layers::Layers;
+use super::layers::{Layers, QUOTED, is_quoted};
 use super::mistakes::{ConfigError, ConfigErrors, ConfigWarning, Origin};
 use super::reader::Reader;
 use super::section::Section;
@@ -30,13 +30,19 @@ impl Sources {
     /// [`DEFAULT_FILE`] if it exists. What is wrong with the file is reported by
     /// [`Sources::read`].
     pub fn open(env: &Env, config_path: Option<&Path>, overrides: &Overrides) -> Self {
-        let named = match (config_path, env.get(CONFIG_VARIABLE)) {
+        let variable = env.get(CONFIG_VARIABLE);
+        let quoted = variable.is_some_and(|path| is_quoted(&path.to_string_lossy()));
+        let named = match (config_path, variable) {
             (Some(path), _) => Some((path, Origin::Flag)),
             (None, Some(path)) => Some((Path::new(path), Origin::Environment)),
             (None, None) => is_there(Path::new(DEFAULT_FILE))
                 .then_some((Path::new(DEFAULT_FILE), Origin::Default)),
         };
         let (file, mut errors) = match named {
+            Some((_, origin @ Origin::Environment)) if quoted => {
+                let error = ConfigError::new(CONFIG_VARIABLE, origin, QUOTED);
+                (None, vec![error])
+            }
             Some((path, origin)) => ConfigFile::read(path, origin),
             None => (None, Vec::new()),
         };

@@ -44,7 +44,7 @@ impl DcrClient {
             .request(Method::POST, self.registration_endpoint.as_str())
             .json(&Value::Object(metadata.0.clone()));
         if let Some(InitialAccessToken(iat)) = &iat {
-            request = request.bearer(iat).redacting(Some(iat));
+            request = request.bearer(iat);
         }
         match request.send().await {
             Ok(answer) => Ok(raw(&answer, now())),
@@ -120,7 +120,6 @@ impl ManagementClient {
         body: Option<&ClientMetadata>,
         now: impl Fn() -> Timestamp,
     ) -> Result<RawAnswer, SendError> {
-        // The answer may repeat the token as the one that is valid, so it is not redacted.
         let mut request = self
             .http
             .request(method, self.management.uri.as_str())
@@ -135,6 +134,7 @@ impl ManagementClient {
 
 fn raw(answer: &Answer, received_at: Timestamp) -> RawAnswer {
     RawAnswer {
+        sent: answer.sent.clone(),
         location: answer.location.clone(),
         challenge: answer.challenge.clone(),
         retry_after_s: answer.retry_after.map(|pause| pause.as_secs()),

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use crate::oauth::{EndpointUrl, InvalidMetadata, ServerMetadata, well_known_locations};
-use crate::transport::{HttpClient, Method, SendError};
+use crate::oauth::{
+    EndpointUrl, InvalidMetadata, ServerMetadata, not_json_text, shown_text, shown_url,
+    well_known_locations,
+};
+use crate::transport::{Answer, HttpClient, Method, SendError};
 
 /// Why there is no metadata to work with.
 #[derive(Debug, thiserror::Error)]
@@ -19,14 +22,6 @@ pub enum DiscoveryError {
         /// The issuer that is configured.
         expected: String,
     },
-    /// There is something, but no metadata.
-    #[error("{location} did not return authorization server metadata: {reason}")]
-    Malformed {
-        /// Where it was found.
-        location: String,
-        /// What is wrong with it.
-        reason: InvalidMetadata,
-    },
     /// None of the well-known locations holds a document.
     #[error("no authorization server metadata at {}", .locations.join(", "))]
     NotFound {
@@ -34,12 +29,14 @@ pub enum DiscoveryError {
         locations: Vec<String>,
     },
     /// The IdP is not up, or not well.
-    #[error("{location} answers HTTP {status}")]
+    #[error("{location} answers HTTP {status}{}", .said.as_ref().map(|said| format!(": {said}")).unwrap_or_default())]
     NotReady {
         /// Where it was asked.
         location: String,
         /// What it answered.
         status: u16,
+        /// What it said, as it is shown.
+        said: Option<String>,
         /// When it wants to be asked again.
         retry_after: Option<Duration>,
     },
@@ -49,13 +46,20 @@ pub enum DiscoveryError {
 }
 
 impl DiscoveryError {
-    /// Whether asking again later can help.
+    /// Whether asking again later can help: what stands before an IdP that comes up answers in its
+    /// place, with 404 or a page of its own.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::NotReady { .. } => true,
+            Self::IssuerMismatch { .. } => false,
+            Self::NotFound { .. } | Self::NotReady { .. } => true,
             Self::Unreachable(error) => error.hint().is_none(),
-            _ => false,
         }
+    }
+
+    /// Whether the IdP is down, as far as can be told; otherwise it is looked for in the wrong
+    /// place.
+    pub fn is_outage(&self) -> bool {
+        self.is_transient() && !matches!(self, Self::NotFound { .. })
     }
 
     /// The pause that the IdP asks for.
@@ -78,7 +82,7 @@ impl DiscoveryError {
                 "if this is the right IdP, set OIDC_ISSUER to its `issuer` exactly as in the \
                  metadata, each slash included"
             }
-            Self::Malformed { .. } | Self::NotFound { .. } => {
+            Self::NotFound { .. } => {
                 "check IDP_BASE_URL; for an IdP without discovery set DCR_REGISTRATION_ENDPOINT \
                  and OIDC_TOKEN_URL"
             }
@@ -91,7 +95,10 @@ impl DiscoveryError {
 }
 
 /// Fetches the metadata of the server at `base_url`, whose issuer must be `issuer`, code point
-/// for code point.
+/// for code point, in each document.
+///
+/// The values of OpenID Connect count; RFC 8414 fills gaps, and is asked only while the metadata is
+/// not `enough`.
 ///
 /// # Errors
 ///
@@ -100,36 +107,75 @@ pub async fn discover(
     http: &HttpClient,
     base_url: &EndpointUrl,
     issuer: &str,
+    enough: impl Fn(&ServerMetadata) -> bool,
 ) -> Result<ServerMetadata, DiscoveryError> {
     let mut tried = Vec::new();
+    let mut found: Option<ServerMetadata> = None;
     for url in well_known_locations(base_url) {
-        let answer = http.request(Method::GET, url.as_str()).send().await?;
-        let location = url.to_string();
-        match answer.status {
-            200 => match ServerMetadata::parse(answer.bytes()) {
-                Ok(metadata) if metadata.issuer == issuer => return Ok(metadata),
-                Ok(metadata) => {
-                    return Err(DiscoveryError::IssuerMismatch {
-                        location,
-                        found: metadata.issuer,
-                        expected: issuer.to_owned(),
-                    });
+        let asked = http.request(Method::GET, url.as_str()).send().await;
+        let read = asked
+            .map_err(DiscoveryError::from)
+            .and_then(|answer| read(&url, &answer, issuer));
+        match (read, found.take()) {
+            (Ok(Read::Metadata(metadata)), earlier) => {
+                let metadata = match earlier {
+                    Some(earlier) => earlier.completed_by(metadata),
+                    None => metadata,
+                };
+                if enough(&metadata) {
+                    return Ok(metadata);
                 }
-                // A web application may answer any path with its own page.
-                Err(InvalidMetadata::NotAnObject) => {
-                    tried.push(format!("{location} (no JSON)"));
-                }
-                Err(reason) => return Err(DiscoveryError::Malformed { location, reason }),
-            },
-            status @ (429 | 500..) => {
-                return Err(DiscoveryError::NotReady {
-                    location,
-                    status,
-                    retry_after: answer.retry_after,
-                });
+                found = Some(metadata);
             }
-            status => tried.push(format!("{location} (HTTP {status})")),
+            (Ok(Read::Nothing(what)), earlier) => {
+                tried.push(format!("{url} ({what})"));
+                found = earlier;
+            }
+            // What is known is used: the gap may be of no importance.
+            (Err(error), Some(earlier)) => {
+                tracing::debug!("{error}; what is missing is looked for elsewhere");
+                found = Some(earlier);
+            }
+            (Err(error), None) => return Err(error),
         }
     }
-    Err(DiscoveryError::NotFound { locations: tried })
+    found.ok_or(DiscoveryError::NotFound { locations: tried })
+}
+
+enum Read {
+    Metadata(ServerMetadata),
+    /// What was there in its place.
+    Nothing(String),
+}
+
+fn read(url: &EndpointUrl, answer: &Answer, issuer: &str) -> Result<Read, DiscoveryError> {
+    let location = url.to_string();
+    let what = match answer.status {
+        200 => match ServerMetadata::parse(answer.bytes()) {
+            Ok(metadata) if metadata.issuer == issuer => return Ok(Read::Metadata(metadata)),
+            Ok(metadata) => {
+                return Err(DiscoveryError::IssuerMismatch {
+                    location,
+                    found: shown_text(&metadata.issuer),
+                    expected: issuer.to_owned(),
+                });
+            }
+            Err(InvalidMetadata::NotAnObject) => not_json_text(answer.bytes(), &answer.sent),
+            Err(reason) => reason.to_string(),
+        },
+        status @ (408 | 429 | 500..) => {
+            return Err(DiscoveryError::NotReady {
+                location,
+                status,
+                said: answer.text(),
+                retry_after: answer.retry_after,
+            });
+        }
+        status => match (&answer.location, answer.text()) {
+            (Some(elsewhere), _) => format!("HTTP {status} to {}", shown_url(elsewhere)),
+            (None, Some(said)) => format!("HTTP {status}: {said}"),
+            (None, None) => format!("HTTP {status}"),
+        },
+    };
+    Ok(Read::Nothing(what))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::oauth::{EndpointUrl, InitialAccessToken, OAuthError, percent_encoded};
+use crate::oauth::{EndpointUrl, InitialAccessToken, SentSecrets, not_json_text, percent_encoded};
 use crate::secret::Secret;
 use crate::transport::{HttpClient, Method, SendError};
 
@@ -48,30 +48,34 @@ pub struct Renewed {
 #[non_exhaustive]
 pub enum IdpAdminError {
     /// The answer holds no token.
-    #[error("{url} answered HTTP {status}, but no token")]
+    #[error("{url} answered HTTP {status}, but {instead}")]
     NoToken {
         /// Where it was asked.
         url: String,
         /// What it answered.
         status: u16,
+        /// What was there in place of a token.
+        instead: String,
     },
     /// The administrator's token was not accepted.
-    #[error("{url} did not accept the administrator's token: HTTP {status}")]
+    #[error("{url} did not accept the administrator's token: HTTP {status}{}", with(.said.as_deref()))]
     NotAccepted {
         /// Where it was asked.
         url: String,
         /// What it answered.
         status: u16,
+        /// What it said, as it is shown.
+        said: Option<String>,
     },
     /// The IdP refused.
-    #[error("{url} refused the request: HTTP {status}{}", .error.as_ref().map(|e| format!(": {e}")).unwrap_or_default())]
+    #[error("{url} refused the request: HTTP {status}{}", with(.said.as_deref()))]
     Refused {
         /// Where it was asked.
         url: String,
         /// What it answered.
         status: u16,
-        /// The error in the body, where there was one.
-        error: Option<OAuthError>,
+        /// What it said, as it is shown.
+        said: Option<String>,
     },
     /// There was no answer.
     #[error("the IdP could not be asked for a token")]
@@ -139,10 +143,11 @@ impl IdpAdminClient {
         let body = self
             .post(self.base_url.append("/dcr/initial-access-tokens"), body)
             .await?;
-        let token = body.text(&["token", "initial_access_token", "iat"])?;
+        let token = body.token(&["token", "initial_access_token", "iat"])?;
+        let expires = body.text(&["expires_at"]);
         Ok(MintedToken {
-            token: InitialAccessToken(Secret::new(token)),
-            expires: body.text(&["expires_at"]).ok(),
+            token: InitialAccessToken(token),
+            expires: expires.map(|expires| body.sent.shown(expires)),
         })
     }
 
@@ -160,10 +165,11 @@ impl IdpAdminClient {
             .base_url
             .append(&format!("/dcr/clients/{client_id}/tokens"));
         let body = self.post(url, Map::new()).await?;
-        let token = body.text(&["registration_access_token", "token"])?;
+        let token = body.token(&["registration_access_token", "token"])?;
+        let uri = body.text(&["registration_client_uri"]);
         Ok(Renewed {
-            token: Secret::new(token),
-            uri: body.text(&["registration_client_uri"]).ok(),
+            token,
+            uri: uri.map(str::to_owned),
         })
     }
 
@@ -177,22 +183,37 @@ impl IdpAdminClient {
             .request(Method::POST, url.as_str())
             .bearer(&self.token)
             .json(&Value::Object(body))
-            .redacting(Some(&self.token))
             .send()
             .await?;
         let (url, status) = (url.to_string(), answer.status);
         match status {
-            200 | 201 => Ok(Body {
-                members: serde_json::from_slice(answer.bytes()).unwrap_or_default(),
+            200 | 201 => match serde_json::from_slice(answer.bytes()) {
+                Ok(Value::Object(members)) => Ok(Body {
+                    members,
+                    url,
+                    status,
+                    sent: answer.sent,
+                }),
+                _ => Err(IdpAdminError::NoToken {
+                    url,
+                    status,
+                    instead: format!("with {}", not_json_text(answer.bytes(), &answer.sent)),
+                }),
+            },
+            401 | 403 => Err(IdpAdminError::NotAccepted {
                 url,
                 status,
+                said: answer.text(),
             }),
-            401 | 403 => Err(IdpAdminError::NotAccepted { url, status }),
-            202..=399 => Err(IdpAdminError::NoToken { url, status }),
+            202..=399 => Err(IdpAdminError::NoToken {
+                url,
+                status,
+                instead: NO_TOKEN.to_owned(),
+            }),
             _ => Err(IdpAdminError::Refused {
                 url,
                 status,
-                error: OAuthError::parse(answer.bytes()),
+                said: answer.text(),
             }),
         }
     }
@@ -200,21 +221,43 @@ impl IdpAdminClient {
 
 /// A JSON answer, with the URL and status for the error about a missing member.
 struct Body {
-    members: Value,
+    members: Map<String, Value>,
     url: String,
     status: u16,
+    sent: SentSecrets,
+}
+
+const NO_TOKEN: &str = "no token";
+
+/// Longest token, in bytes: no header field could carry a longer one.
+const MAX_TOKEN: usize = 8 * 1024;
+
+/// What the IdP said, after the error itself.
+fn with(said: Option<&str>) -> String {
+    said.map(|said| format!(": {said}")).unwrap_or_default()
 }
 
 impl Body {
-    fn text(&self, names: &[&str]) -> Result<String, IdpAdminError> {
-        names
+    /// A token that can be sent in a header field and printed (RFC 6750 §2.1).
+    fn token(&self, names: &[&str]) -> Result<Secret, IdpAdminError> {
+        let no_token = |instead: &str| IdpAdminError::NoToken {
+            url: self.url.clone(),
+            status: self.status,
+            instead: instead.to_owned(),
+        };
+        let token = self.text(names).ok_or_else(|| no_token(NO_TOKEN))?;
+        if token.len() > MAX_TOKEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(no_token(
+                "a token that is too long or has other characters than a token",
+            ));
+        }
+        Ok(Secret::new(token))
+    }
+
+    fn text(&self, names: &[&str]) -> Option<&str> {
+        let mut texts = names
             .iter()
-            .find_map(|name| self.members.get(name).and_then(Value::as_str))
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
-            .ok_or_else(|| IdpAdminError::NoToken {
-                url: self.url.clone(),
-                status: self.status,
-            })
+            .filter_map(|name| self.members.get(*name)?.as_str());
+        texts.find(|text| !text.is_empty())
     }
 }

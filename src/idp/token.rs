@@ -51,7 +51,7 @@ impl TokenClient {
         self.http
             .request(Method::POST, self.token_endpoint.as_str())
             .form(form)
-            .redacting(Some(redemption.assertion))
+            .holding(redemption.assertion)
             .send()
             .await
     }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use url::{Origin, Position, Url};
 
-use super::error::tidy;
+use super::shown_text::shown_text;
 use super::transport_security::is_loopback;
 
 /// A URL that requests go to, exactly as it was written.
@@ -82,7 +82,7 @@ impl EndpointUrl {
         if !authority.is_ascii() {
             let host = parsed.as_ref().ok().and_then(Url::host_str);
             return Err(host.map_or(InvalidUrl::Syntax, |host| {
-                InvalidUrl::International(tidy(host))
+                InvalidUrl::International(shown_text(host))
             }));
         }
         if let Some(character) = rest.chars().find(|c| !is_of_a_url(*c)) {
@@ -118,6 +118,11 @@ impl EndpointUrl {
     /// Whether it has a query.
     pub fn has_query(&self) -> bool {
         self.url.query().is_some()
+    }
+
+    /// Whether requests go over TLS.
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
     }
 
     /// Whether it is on this machine.
@@ -156,14 +161,14 @@ impl EndpointUrl {
 pub fn shown_url(text: &str) -> String {
     let (text, _) = text.split_once(['?', '#']).unwrap_or((text, ""));
     let Some((scheme, rest)) = text.split_once("//") else {
-        return tidy(text);
+        return shown_text(text);
     };
     let end = rest.find(['/', '\\']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let host = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
-    tidy(&format!("{scheme}//{host}{path}"))
+    shown_text(&format!("{scheme}//{host}{path}"))
 }
 
 /// What is between the slashes and the path, and all that follows.
@@ -209,8 +214,8 @@ fn same_host(authority: &str, url: &Url) -> Result<(), InvalidUrl> {
         return Ok(());
     }
     Err(InvalidUrl::Changed {
-        written: tidy(written),
-        sent: tidy(sent),
+        written: shown_text(written),
+        sent: shown_text(sent),
     })
 }
 
@@ -225,7 +230,7 @@ fn same_target(written: &str, url: &Url) -> Result<(), InvalidUrl> {
     if written == sent {
         return Ok(());
     }
-    let path = |target: &str| tidy(target.split('?').next().unwrap_or_default());
+    let path = |target: &str| shown_text(target.split('?').next().unwrap_or_default());
     let (written_path, sent_path) = (path(&written), path(sent));
     if written_path != sent_path {
         return Err(InvalidUrl::Changed {

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::shown_text::SentSecrets;
+
 /// An OAuth error object (RFC 6749 §5.2, RFC 7591 §3.2.2).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct OAuthError {
@@ -15,16 +17,16 @@ pub struct OAuthError {
     pub error_description: Option<String>,
 }
 
-/// Longest text of a server that is repeated to an operator, in characters.
-const MAX_TEXT: usize = 300;
-
 impl OAuthError {
     /// Reads an error out of a body, whatever its content type; `None` if it holds none.
     ///
-    /// Texts are cut to a sane length and lose their control characters.
-    pub fn parse(body: &[u8]) -> Option<Self> {
+    /// Its texts are as they are shown, without the secrets that were `sent`.
+    pub fn parse(body: &[u8], sent: &SentSecrets) -> Option<Self> {
         let value: Value = serde_json::from_slice(body).ok()?;
-        let text = |name: &str| value.get(name).and_then(Value::as_str).map(tidy);
+        let text = |name: &str| {
+            let text = value.get(name).and_then(Value::as_str)?;
+            Some(sent.shown(text))
+        };
         Some(Self {
             error: text("error").filter(|error| !error.is_empty())?,
             error_description: text("error_description").filter(|text| !text.is_empty()),
@@ -32,12 +34,12 @@ impl OAuthError {
     }
 
     /// Reads the error of a `WWW-Authenticate` field with a Bearer challenge (RFC 6750 §3).
-    pub fn of_challenge(challenge: &str) -> Option<Self> {
+    pub fn of_challenge(challenge: &str, sent: &SentSecrets) -> Option<Self> {
         let (scheme, parameters) = challenge.trim().split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        let text = |name: &str| quoted(parameters, name).map(|text| tidy(&text));
+        let text = |name: &str| quoted(parameters, name).map(|text| sent.shown(&text));
         Some(Self {
             error: text("error").filter(|error| !error.is_empty())?,
             error_description: text("error_description").filter(|text| !text.is_empty()),
@@ -93,14 +95,6 @@ impl fmt::Display for OAuthError {
 
 impl std::error::Error for OAuthError {}
 
-/// Text from a server for a log line: cut to a sane length, without control characters.
-pub fn tidy(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_TEXT)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,13 +110,20 @@ mod tests {
             r#"{"error":7}"#,
             r#"{"error":""}"#,
         ] {
-            assert_eq!(OAuthError::parse(body.as_bytes()), None, "{body}");
+            assert_eq!(
+                OAuthError::parse(body.as_bytes(), &SentSecrets::default()),
+                None,
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn the_error_of_a_challenge_is_read_wherever_it_stands() {
-        let of = |text: &str| OAuthError::of_challenge(text).map(|error| error.to_string());
+        let of = |text: &str| {
+            let error = OAuthError::of_challenge(text, &SentSecrets::default());
+            error.map(|error| error.to_string())
+        };
 
         let challenge = r#"Bearer realm="a, error=\"x\"", error="insufficient_scope", error_description="token lacks dcr:create""#;
         assert_eq!(
@@ -147,8 +148,8 @@ mod tests {
     fn a_server_cannot_break_the_line_it_is_quoted_on() {
         let body = br#"{"error":"invalid_client","error_description":"a\nb\u001b[31m","x":1}"#;
 
-        let error = OAuthError::parse(body).unwrap();
+        let error = OAuthError::parse(body, &SentSecrets::default()).unwrap();
 
-        assert_eq!(error.to_string(), "invalid_client (a b [31m)");
+        assert_eq!(error.to_string(), "invalid_client (a b\\u{1b}[31m)");
     }
 }

@@ -6,12 +6,17 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::shown_text::shown_text;
+
+/// How many values of one member are shown.
+const MAX_SHOWN: usize = 8;
+
 /// The members of an object, each read by itself: one that cannot be read takes no other with it.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     /// Those that can be read, the first of each name.
     pub(super) read: Map<String, Value>,
-    /// A name that is there more than once, with its values as they were written.
+    /// A name that is there more than once, with its first values, as they are shown.
     pub(super) repeated: Option<(String, Vec<String>)>,
 }
 
@@ -27,8 +32,9 @@ impl Members {
             if earlier {
                 if found.repeated.is_none() {
                     let values = members.iter().filter(same);
-                    let values = values.map(|(_, value)| value.get().to_owned());
-                    found.repeated = Some((name.clone(), values.collect()));
+                    let values = values.map(|(_, value)| shown_text(value.get()));
+                    let values = values.take(MAX_SHOWN).collect();
+                    found.repeated = Some((shown_text(name), values));
                 }
             } else if let Ok(value) = serde_json::from_str(value.get()) {
                 found.read.insert(name.clone(), value);

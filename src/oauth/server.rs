@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::endpoint_url::EndpointUrl;
+use super::shown_text::shown_text;
+
+/// Longest list that is read of a document, in items.
+const MAX_ITEMS: usize = 100;
 
 /// What we read of an authorization server's metadata (RFC 8414 §2).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -29,10 +33,10 @@ pub struct ServerMetadata {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum InvalidMetadata {
     /// There is no issuer in it.
-    #[error("the document has no `issuer`")]
+    #[error("a JSON object without `issuer`")]
     NoIssuer,
     /// It is not a JSON object.
-    #[error("the document is not a JSON object")]
+    #[error("no JSON object")]
     NotAnObject,
 }
 
@@ -46,11 +50,15 @@ impl ServerMetadata {
         let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
             return Err(InvalidMetadata::NotAnObject);
         };
-        let text = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
+        let text = |name: &str| {
+            let text = members.get(name).and_then(Value::as_str);
+            text.filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        // They are shown, and compared with names that have no odd characters.
         let list = |name: &str| {
             let items = members.get(name).and_then(Value::as_array);
             let texts = items.into_iter().flatten().filter_map(Value::as_str);
-            texts.map(str::to_owned).collect()
+            texts.take(MAX_ITEMS).map(shown_text).collect()
         };
         Ok(Self {
             issuer: text("issuer").ok_or(InvalidMetadata::NoIssuer)?,
@@ -62,18 +70,38 @@ impl ServerMetadata {
             ),
         })
     }
+
+    /// The same with what `other`, a document of the same issuer, says beyond it.
+    #[must_use]
+    pub fn completed_by(self, other: Self) -> Self {
+        let list = |own: Vec<String>, other| if own.is_empty() { other } else { own };
+        Self {
+            issuer: self.issuer,
+            token_endpoint: self.token_endpoint.or(other.token_endpoint),
+            registration_endpoint: self.registration_endpoint.or(other.registration_endpoint),
+            token_endpoint_auth_methods_supported: list(
+                self.token_endpoint_auth_methods_supported,
+                other.token_endpoint_auth_methods_supported,
+            ),
+            token_endpoint_auth_signing_alg_values_supported: list(
+                self.token_endpoint_auth_signing_alg_values_supported,
+                other.token_endpoint_auth_signing_alg_values_supported,
+            ),
+        }
+    }
 }
 
 /// Where the metadata of the server at `base` may be, in the order to ask.
 ///
-/// OpenID Connect appends its well-known part to the path (Discovery §4), RFC 8414 §3.1
-/// inserts its own before it.
+/// OpenID Connect appends its well-known part to the path (Discovery §4), RFC 8414 §3.1 inserts its
+/// own before it, and servers do both with either.
 pub fn well_known_locations(base: &EndpointUrl) -> Vec<EndpointUrl> {
     let path = base.path().trim_end_matches('/');
     [
         format!("{path}/.well-known/openid-configuration"),
-        format!("/.well-known/oauth-authorization-server{path}"),
         format!("/.well-known/openid-configuration{path}"),
+        format!("/.well-known/oauth-authorization-server{path}"),
+        format!("{path}/.well-known/oauth-authorization-server"),
     ]
     .into_iter()
     .fold(Vec::new(), |mut locations, path| {
@@ -103,8 +131,9 @@ mod tests {
                 "https://example.com/issuer1/",
                 vec![
                     "https://example.com/issuer1/.well-known/openid-configuration",
-                    "https://example.com/.well-known/oauth-authorization-server/issuer1",
                     "https://example.com/.well-known/openid-configuration/issuer1",
+                    "https://example.com/.well-known/oauth-authorization-server/issuer1",
+                    "https://example.com/issuer1/.well-known/oauth-authorization-server",
                 ],
             ),
         ];

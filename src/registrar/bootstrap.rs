@@ -42,8 +42,14 @@ impl Registrar {
     ///
     /// # Errors
     ///
-    /// [`BootstrapError`] if TLS cannot be set up with the configured trust anchors.
+    /// [`BootstrapError`] if TLS cannot be set up with the configured trust anchors, or if the file
+    /// of the initial access token is missing and there is no client yet.
     pub fn new(app: Arc<App>, idp: IdpConfig) -> Result<Self, BootstrapError> {
+        if let Some(error) = &app.config.dcr.iat_missing
+            && app.ledger.state().registration().is_none()
+        {
+            return Err(BootstrapError::NoToken(Box::new(error.clone())));
+        }
         let http = endpoints::http_client(&idp)?;
         Ok(Self::with_client(app, idp, http))
     }
@@ -203,7 +209,8 @@ impl Registrar {
 
     async fn find_endpoints(&self, backoff: &mut Backoff) -> Result<Endpoints, BootstrapError> {
         loop {
-            let (endpoints, metadata) = match endpoints::find(&self.http, &self.idp).await {
+            let http = self.http.until(backoff.deadline());
+            let (endpoints, metadata) = match endpoints::find(&http, &self.idp).await {
                 Ok(found) => found,
                 Err(error) => {
                     self.app.condition.note_look();

@@ -6,6 +6,7 @@ use super::endpoints_error::EndpointsError;
 use super::proof_error::ProofError;
 use super::registration_error::RegistrationError;
 use crate::app::{Class, FailureReport, Panicked, Stopping, UpdateError, chain};
+use crate::config::ConfigError;
 use crate::idp::IdpAdminError;
 use crate::registration::{Blocked, RefusalKind};
 use crate::state::ClientRefusal;
@@ -24,6 +25,9 @@ pub enum BootstrapError {
     /// The endpoints are not known.
     #[error(transparent)]
     Endpoints(#[from] EndpointsError),
+    /// The initial access token that is configured is not there.
+    #[error("{0}")]
+    NoToken(Box<ConfigError>),
     /// A task of the service panicked.
     #[error(transparent)]
     Panicked(#[from] Panicked),
@@ -66,7 +70,7 @@ impl BootstrapError {
                 | Blocked::TokenRefused { .. }
                 | Blocked::TokenSpent,
             ) => Class::NotAccepted,
-            Self::Blocked(Blocked::IssuerChanged { .. }) => Class::Configuration,
+            Self::Blocked(Blocked::IssuerChanged { .. }) | Self::NoToken(_) => Class::Configuration,
             Self::Blocked(_)
             | Self::Commit(_)
             | Self::Panicked(_)
@@ -89,6 +93,7 @@ impl BootstrapError {
             }
             // The IdP may not have fetched our keys yet, or may remember a failed fetch.
             Self::Proof(ProofError::Rejected { .. }) => true,
+            Self::Endpoints(error) => error.is_transient(),
             _ => self.class() == Class::Unavailable,
         }
     }
@@ -129,6 +134,9 @@ impl BootstrapError {
             Self::Blocked(reason) => reason.hint(),
             Self::Commit(error) => error.hint(),
             Self::Endpoints(error) => error.hint(),
+            Self::NoToken(_) => {
+                "put a token from `bff mint-iat` into that file, or set DCR_IAT, to register"
+            }
             Self::Panicked(_) => "report this as a defect of bff, with the log before it",
             Self::Proof(error) => error.hint(),
             Self::Refused(_) => "start again; `bff status` shows what is registered",

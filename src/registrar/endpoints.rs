@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use super::endpoints_error::EndpointsError;
+use super::endpoints_error::{EndpointsError, TOKEN};
 use crate::config::IdpConfig;
 use crate::idp::{DiscoveryError, discover};
-use crate::oauth::{EndpointUrl, InvalidUrl, ServerMetadata, shown_url};
+use crate::oauth::{EndpointUrl, InvalidUrl, ServerMetadata, shown_text, shown_url};
 use crate::transport::HttpClient;
 
 /// The endpoints of one IdP, discovered or configured.
@@ -66,13 +66,21 @@ impl Endpoint {
             name,
             spelt: spelt.unwrap_or_default().to_owned(),
             url: match spelt {
-                Some(spelt) => {
-                    EndpointUrl::parse(spelt, idp.allow_insecure_http).map_err(NotUsable::Invalid)
-                }
+                Some(spelt) => usable(spelt, idp).map_err(NotUsable::Invalid),
                 None => Err(NotUsable::Missing),
             },
         }
     }
+}
+
+/// An endpoint that the IdP names. One that is reached by https has no business to send a token
+/// elsewhere in the clear, on this machine neither.
+fn usable(spelt: &str, idp: &IdpConfig) -> Result<EndpointUrl, InvalidUrl> {
+    let url = EndpointUrl::parse(spelt, idp.allow_insecure_http)?;
+    if idp.base_url.is_https() && !url.is_https() && !idp.allow_insecure_http {
+        return Err(InvalidUrl::Insecure);
+    }
+    Ok(url)
 }
 
 /// A client with the configured trust anchors.
@@ -99,13 +107,20 @@ pub(super) async fn find(
     http: &HttpClient,
     idp: &IdpConfig,
 ) -> Result<(Endpoints, Option<ServerMetadata>), EndpointsError> {
-    match discover(http, &idp.base_url, &idp.issuer).await {
+    let enough = |metadata: &ServerMetadata| {
+        let token = idp.token_endpoint.is_some() || metadata.token_endpoint.is_some();
+        let registration = &metadata.registration_endpoint;
+        token && (idp.registration_endpoint.is_some() || registration.is_some())
+    };
+    match discover(http, &idp.base_url, &idp.issuer, enough).await {
         Ok(metadata) => {
             let methods = &metadata.token_endpoint_auth_methods_supported;
             if !methods.is_empty() && !methods.iter().any(|method| method == "private_key_jwt") {
                 tracing::warn!(
-                    "The IdP's metadata offers {} at its token endpoint, not private_key_jwt",
-                    methods.join(", ")
+                    "The IdP's metadata lists {} for its token endpoint, not private_key_jwt; hint: \
+                     enable private_key_jwt for clients in the IdP's settings: bff authenticates \
+                     with nothing else",
+                    shown_text(&methods.join(", "))
                 );
             }
             Ok((Endpoints::of(idp, &metadata), Some(metadata)))
@@ -113,7 +128,7 @@ pub(super) async fn find(
         // The metadata of another issuer is never ignored (RFC 8414 §3.3).
         Err(error @ DiscoveryError::IssuerMismatch { .. }) => Err(error.into()),
         Err(error) => match &idp.token_endpoint {
-            Some(token) if !error.is_transient() || idp.registration_endpoint.is_some() => {
+            Some(token) if !error.is_outage() || idp.registration_endpoint.is_some() => {
                 tracing::info!("{error}; using the configured endpoints");
                 let registration = idp
                     .registration_endpoint
@@ -132,7 +147,6 @@ pub(super) async fn find(
 }
 
 const REGISTRATION: &str = "registration_endpoint";
-const TOKEN: &str = "token_endpoint";
 
 impl Endpoints {
     /// Those of the metadata; configured endpoints take precedence.
@@ -153,6 +167,75 @@ impl Endpoints {
             algorithms: metadata
                 .token_endpoint_auth_signing_alg_values_supported
                 .clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Env, Overrides};
+
+    fn idp(base_url: &str, insecure: &str) -> IdpConfig {
+        let env = Env::from([
+            ("IDP_BASE_URL", base_url),
+            ("BFF_ALLOW_INSECURE_HTTP", insecure),
+            ("BFF_BASE_URL", "https://bff.example"),
+            ("DCR_GRANT_TYPES", "client_credentials"),
+        ]);
+        let config = Config::load(&env, None, &Overrides::default()).unwrap();
+        config.idp.unwrap()
+    }
+
+    #[test]
+    fn an_idp_reached_by_https_cannot_lead_a_token_to_http_on_this_machine() {
+        let named = "http://127.0.0.1:8002/token";
+        let metadata = ServerMetadata {
+            issuer: "https://idp.example".to_owned(),
+            token_endpoint: Some(named.to_owned()),
+            registration_endpoint: Some("https://idp.example/register".to_owned()),
+            token_endpoint_auth_methods_supported: Vec::new(),
+            token_endpoint_auth_signing_alg_values_supported: Vec::new(),
+        };
+        for (base_url, insecure, usable) in [
+            ("https://idp.example", "false", false),
+            ("https://idp.example", "true", true),
+            ("http://127.0.0.1:8002", "false", true),
+        ] {
+            let endpoints = Endpoints::of(&idp(base_url, insecure), &metadata);
+
+            let token = endpoints.token.url();
+            assert_eq!(token.is_ok(), usable, "{base_url} {insecure}");
+            assert!(endpoints.registration.url().is_ok());
+            if let Err(error) = token {
+                assert!(error.to_string().contains(named), "{error}");
+                assert!(error.hint().contains("https"), "{}", error.hint());
+            }
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_missing_is_named_with_its_setting_alone() {
+        let body =
+            br#"{"issuer":"https://idp.example","token_endpoint":"","registration_endpoint":7}"#;
+        let metadata = ServerMetadata::parse(body).unwrap();
+        let endpoints = Endpoints::of(&idp("https://idp.example", "false"), &metadata);
+
+        for (endpoint, ours, other) in [
+            (
+                &endpoints.token,
+                "OIDC_TOKEN_URL",
+                "DCR_REGISTRATION_ENDPOINT",
+            ),
+            (
+                &endpoints.registration,
+                "DCR_REGISTRATION_ENDPOINT",
+                "OIDC_TOKEN_URL",
+            ),
+        ] {
+            let error = endpoint.url().unwrap_err();
+            assert!(!error.to_string().contains("``"), "{error}");
+            assert!(error.hint().contains(ours) && !error.hint().contains(other));
         }
     }
 }

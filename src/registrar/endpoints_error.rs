@@ -20,7 +20,7 @@ pub enum EndpointsError {
     #[error("the IdP's endpoints cannot be discovered")]
     Discovery(#[from] DiscoveryError),
     /// An endpoint in the metadata that cannot be used as it is.
-    #[error("the {name} `{url}` in the IdP's metadata cannot be used: {reason}")]
+    #[error("the {name} in the IdP's metadata cannot be used: {reason}, got \"{url}\"")]
     Endpoint {
         /// Its name in the metadata.
         name: &'static str,
@@ -45,13 +45,21 @@ pub enum EndpointsError {
     },
 }
 
+/// The name of the token endpoint in the metadata (RFC 8414 §2).
+pub(super) const TOKEN: &str = "token_endpoint";
+
 impl EndpointsError {
     /// Who has to act.
     pub fn class(&self) -> Class {
         match self {
-            Self::Discovery(error) if error.is_transient() => Class::Unavailable,
+            Self::Discovery(error) if error.is_outage() => Class::Unavailable,
             _ => Class::Configuration,
         }
+    }
+
+    /// Whether asking again later can help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Discovery(error) if error.is_transient())
     }
 
     /// The pause that the IdP asks for.
@@ -75,8 +83,12 @@ impl EndpointsError {
             } => {
                 "have the IdP announce https, or set BFF_ALLOW_INSECURE_HTTP=true in a container network"
             }
+            Self::Endpoint { name, .. } | Self::NoEndpoint { name } if *name == TOKEN => {
+                "set OIDC_TOKEN_URL to the IdP's token endpoint"
+            }
             Self::Endpoint { .. } | Self::NoEndpoint { .. } => {
-                "set DCR_REGISTRATION_ENDPOINT and OIDC_TOKEN_URL"
+                "enable dynamic client registration at the IdP, or set DCR_REGISTRATION_ENDPOINT to \
+                 its registration endpoint"
             }
         }
     }

@@ -9,9 +9,6 @@ use super::managed_client::ManagedClient;
 use crate::app::Backoff;
 use crate::registration::{ManagementOutcome, Registered};
 
-/// How often the registration is read at the IdP, if at all.
-const DRIFT_CHECK: Option<Duration> = Some(Duration::from_hours(24));
-
 /// How often it is looked whether a read is due, and the pause before a failed one is repeated.
 const LOOK: Duration = Duration::from_hours(1);
 
@@ -36,7 +33,9 @@ impl Registrar {
                         // Supervision starts this task again.
                         Err(panicked) => std::panic::resume_unwind(Box::new(panicked)),
                     }
-                    pause = LOOK;
+                    // A read that has failed is still due.
+                    let due = self.read_due_in().filter(|due| !due.is_zero());
+                    pause = due.map_or(LOOK, |due| due.min(LOOK));
                 }
                 () = shutdown.begun() => return,
             }
@@ -78,7 +77,7 @@ impl Registrar {
         if client.dcr().skip || registered.issuer != client.idp.issuer {
             return None;
         }
-        registered.next_read_in(DRIFT_CHECK?, self.app.clock.now())
+        registered.next_read_in(self.app.config.dcr.drift_check?, self.app.clock.now())
     }
 }
 

@@ -111,7 +111,7 @@ impl Trial<'_> {
             memory.asked_to_wait(pause);
         }
         let seen = TokenAnswer::of(answer.status, answer.bytes());
-        let mut said = token_answer_text(answer.status, answer.bytes());
+        let mut said = token_answer_text(answer.status, answer.text().as_deref());
         sent.seen = Some(seen.clone());
         let mut controls = sent.controls.clone();
         if let Some(remembered) = known.and_then(|known| known.controls(self.presentation))

@@ -30,7 +30,8 @@ impl Session<'_> {
         let client = state.registration().ok_or(ProofError::NoClient)?;
         let mut rejections = 0;
         loop {
-            let proof = self.prove_current(client).await?;
+            let http = self.client.http.until(backoff.deadline());
+            let proof = self.through(&http).prove_current(client).await?;
             let rejection = proof.clone();
             let error = match proof.outcome {
                 AuthenticationOutcome::Accepted => {
@@ -257,7 +258,8 @@ impl Session<'_> {
         let state = self.app().ledger.state();
         let known = state.idp(issuer);
         let learnt = known.and_then(|known| known.presentation(KnownIdp::TOKEN_ENDPOINT));
-        if let Some(learnt) = learnt.filter(fits) {
+        // What was learnt of another endpoint, before a setting changed, says nothing of this one.
+        if let Some(learnt) = learnt.filter(|learnt| all.contains(learnt)) {
             all.retain(|presentation| *presentation != learnt);
             all.insert(0, learnt);
             return (all, true);

@@ -130,8 +130,15 @@ impl Session<'_> {
         let Some(answer) = &attempt.answer else {
             return Ok(());
         };
+        // After a restart the request is not known any more, only what it may have carried.
+        let mut answer = answer.clone();
+        let state = self.app().ledger.state();
+        let minted = state.minted().map(|minted| &minted.token);
+        for token in self.client.dcr().iat.iter().chain(minted) {
+            answer.sent.add(token);
+        }
         let with_token = attempt.token.is_some();
-        match RegistrationOutcome::of(attempt, answer) {
+        match RegistrationOutcome::of(attempt, &answer) {
             RegistrationOutcome::Granted {
                 registered,
                 differences,

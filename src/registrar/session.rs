@@ -5,6 +5,7 @@ use super::managed_client::ManagedClient;
 use super::proof_memory::ProofMemory;
 use crate::app::{App, Bootstrap};
 use crate::metrics::Outcome;
+use crate::transport::HttpClient;
 
 /// The client, and the endpoints of its IdP. `proof.rs`, `presented.rs`, `register.rs` and `replace.rs` have the
 /// requests.
@@ -18,6 +19,17 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) fn app(&self) -> &'a App {
         self.client.app
+    }
+
+    /// The same, sending through `http`.
+    pub(super) fn through<'b>(&'b self, http: &'b HttpClient) -> Session<'b> {
+        Session {
+            client: ManagedClient {
+                http,
+                ..self.client
+            },
+            ..*self
+        }
     }
 
     /// Notes what is being done, for `/healthz`.

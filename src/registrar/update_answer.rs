@@ -57,7 +57,7 @@ impl ManagedClient<'_> {
         answer: &RawAnswer,
         drift: &Drift,
     ) -> Result<(), BootstrapError> {
-        let said = OAuthError::parse(answer.body.expose().as_bytes());
+        let said = OAuthError::parse(answer.body.expose().as_bytes(), &answer.sent);
         let said = said.map(|error| error.to_string()).unwrap_or_default();
         let quoted = if said.is_empty() {
             String::new()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::controls::{Control, Controls, TokenAnswer};
 use crate::jose::Kid;
-use crate::oauth::{AssertionType, OAuthError};
+use crate::oauth::AssertionType;
 
 /// What the token endpoint's answer to a made-up authorization code says about the client
 /// authentication that came with it.
@@ -167,12 +167,11 @@ fn missing(controls: &Controls, needed: &[Control]) -> Vec<Control> {
     missing
 }
 
-/// An answer of the token endpoint in words, for a log line.
-pub fn token_answer_text(status: u16, body: &[u8]) -> String {
-    let text = match OAuthError::parse(body) {
-        Some(error) => format!("HTTP {status}: {error}"),
-        None if body.is_empty() => format!("HTTP {status} with an empty body"),
-        None => format!("HTTP {status} without an OAuth error"),
+/// An answer of the token endpoint in words, for a log line. `said` is what it says.
+pub fn token_answer_text(status: u16, said: Option<&str>) -> String {
+    let text = match said {
+        Some(said) => format!("HTTP {status}: {said}"),
+        None => format!("HTTP {status} without an error in words"),
     };
     match explanation(&text) {
         Some(explanation) => format!("{text} ({explanation})"),
@@ -319,8 +318,7 @@ mod tests {
     #[test]
     fn a_text_that_speaks_of_keys_or_clocks_is_explained() {
         let said = |description: &str| {
-            let body = format!(r#"{{"error":"server_error","error_description":"{description}"}}"#);
-            token_answer_text(500, body.as_bytes())
+            token_answer_text(500, Some(&format!("server_error ({description})")))
         };
 
         assert!(said("could not fetch JWKS").contains("it speaks of keys"));

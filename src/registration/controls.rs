@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::oauth::OAuthError;
+use crate::oauth::{OAuthError, SentSecrets};
 
 /// An answer of the token endpoint, as far as answers are compared: descriptions differ from one
 /// request to the next.
@@ -60,7 +60,7 @@ const GRANT_ERRORS: [&str; 5] = [
 impl TokenAnswer {
     /// What is compared of an answer.
     pub fn of(status: u16, body: &[u8]) -> Self {
-        let error = OAuthError::parse(body).map(|error| error.error);
+        let error = OAuthError::parse(body, &SentSecrets::default()).map(|error| error.error);
         Self { status, error }
     }
 

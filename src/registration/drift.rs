@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::record::Registered;
-use crate::oauth::{ClientMetadata, SERVER_ONLY_MEMBERS};
+use crate::oauth::{ClientMetadata, SERVER_ONLY_MEMBERS, shown_text};
 
 /// The members of a registration that are not as they should be.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -196,8 +196,8 @@ impl fmt::Display for Drifted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |value: &Option<Value>| match value {
             None => "-".to_owned(),
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
+            Some(Value::String(text)) => shown_text(text),
+            Some(value) => shown_text(&value.to_string()),
         };
         write!(
             f,

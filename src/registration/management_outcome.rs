@@ -35,7 +35,7 @@ impl ManagementOutcome {
             status @ (401 | 404 | 410) => Self::NotAccepted(status),
             status @ (403 | 405 | 501) => Self::NotOffered(status),
             status @ 400..=499 if !matches!(status, 408 | 429) => {
-                Self::Refused(status, OAuthError::parse(body))
+                Self::Refused(status, OAuthError::parse(body, &answer.sent))
             }
             status => Self::Unknown(format!("HTTP {status}")),
         }

@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::TokenFingerprint;
-use crate::oauth::{ClientMetadata, EndpointUrl, InitialAccessToken, Management, ManagementAccess};
+use crate::oauth::{
+    ClientMetadata, EndpointUrl, InitialAccessToken, Management, ManagementAccess, SentSecrets,
+};
 use crate::secret::Secret;
 
 /// A client that the IdP knows, with metadata that we can work with.
@@ -182,6 +184,9 @@ pub struct RawAnswer {
     /// `Retry-After` (RFC 9110 §10.2.3) in seconds, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
+    /// What it may repeat, and what is not to be shown; known as long as the request is.
+    #[serde(skip)]
+    pub sent: SentSecrets,
 }
 
 /// A client that exists at an IdP and is no longer used.
@@ -246,6 +251,7 @@ impl RawAnswer {
             location: None,
             challenge: None,
             retry_after_s: None,
+            sent: SentSecrets::default(),
         }
     }
 }

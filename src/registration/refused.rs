@@ -8,7 +8,7 @@ use url::Url;
 
 use super::fingerprint::TokenFingerprint;
 use super::record::RawAnswer;
-use crate::oauth::{ClientMetadata, OAuthError, shown_url};
+use crate::oauth::{ClientMetadata, OAuthError, answer_text, shown_url};
 
 /// A refusal, in the IdP's words and ours.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Refused {
     pub status: u16,
     /// The IdP's error, where the body or the challenge held one.
     pub error: Option<OAuthError>,
+    /// What it says otherwise, as it is shown.
+    pub said: Option<Box<str>>,
     /// Where a redirect leads.
     pub location: Option<String>,
     /// How long the IdP asks to wait, in seconds (RFC 9110 §10.2.3).
@@ -114,8 +116,13 @@ impl Refused {
     /// Reads a refusal. `endpoint` is the address that was asked.
     pub(super) fn of(endpoint: &str, answer: &RawAnswer) -> Self {
         let status = answer.status;
-        let error = OAuthError::parse(answer.body.expose().as_bytes())
-            .or_else(|| OAuthError::of_challenge(answer.challenge.as_deref()?));
+        let (body, sent) = (answer.body.expose().as_bytes(), &answer.sent);
+        let challenge = answer.challenge.as_deref();
+        let error =
+            OAuthError::parse(body, sent).or_else(|| OAuthError::of_challenge(challenge?, sent));
+        let said = answer_text(status, body, challenge, sent)
+            .filter(|_| error.is_none())
+            .map(String::into_boxed_str);
         let because = match answer.location.as_deref() {
             Some(location) if (300..400).contains(&status) && is_proxy(endpoint, location) => {
                 RefusedBecause::Proxy
@@ -125,7 +132,11 @@ impl Refused {
         Self {
             status,
             error,
-            location: answer.location.as_deref().map(shown_url),
+            said,
+            location: answer
+                .location
+                .as_deref()
+                .map(|location| sent.redacted(&shown_url(location))),
             retry_after_s: answer.retry_after_s,
             because,
         }
@@ -252,9 +263,10 @@ impl fmt::Display for Refused {
         if let Some(retry_after_s) = self.retry_after_s {
             write!(f, " (try again in {retry_after_s} s)")?;
         }
-        match &self.error {
-            Some(error) => write!(f, ": {error}"),
-            None => Ok(()),
+        match (&self.error, &self.said) {
+            (Some(error), _) => write!(f, ": {error}"),
+            (None, Some(said)) => write!(f, ": {said}"),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -293,6 +305,7 @@ mod tests {
             let refused = Refused {
                 status: 400,
                 error: None,
+                said: None,
                 location: None,
                 retry_after_s,
                 because,

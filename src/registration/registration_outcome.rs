@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::kept::kept;
 use super::record::{Attempt, RawAnswer, Registered};
 use super::refused::{Refused, is_proxy};
 use crate::oauth::{
-    ClientInformation, ClientMetadata, EndpointUrl, Management, OAuthError, shown_url,
+    ClientInformation, ClientMetadata, EndpointUrl, InvalidInformation, Management, SentSecrets,
+    answer_text, not_json_text, shown_url,
 };
 
 /// What an answer of the registration endpoint means.
@@ -64,8 +64,16 @@ impl RegistrationOutcome {
         match answer.status {
             // The RFC says 201; some servers answer with another success and the same body.
             200..=299 => match ClientInformation::parse(body) {
-                Ok(information) => Self::granted(attempt, information, answer.received_at),
-                Err(error) => Self::Unknown(format!("HTTP {}, but {error}", answer.status)),
+                Ok(information) => Self::granted(attempt, information, answer),
+                Err(InvalidInformation::NotAnObject) => Self::Unknown(format!(
+                    "HTTP {}, but the answer is {}",
+                    answer.status,
+                    not_json_text(body, &answer.sent)
+                )),
+                Err(error) => {
+                    let error = answer.sent.redacted(&error.to_string());
+                    Self::Unknown(format!("HTTP {}, but {error}", answer.status))
+                }
             },
             // 303 is how a server says that the request was carried out (RFC 9110 §15.4.4), and
             // after other redirects nobody knows, unless a proxy only names the same address.
@@ -80,23 +88,27 @@ impl RegistrationOutcome {
             {
                 Self::Refused(Refused::of(&attempt.endpoint, answer))
             }
-            status => Self::Unknown(match OAuthError::parse(body) {
-                Some(error) => format!("HTTP {status}: {error}"),
-                None => match &answer.location {
-                    Some(location) => format!("HTTP {status} (Location: {})", shown_url(location)),
-                    None => format!("HTTP {status}"),
-                },
-            }),
+            status => {
+                let sent = &answer.sent;
+                let challenge = answer.challenge.as_deref();
+                let said = answer_text(status, body, challenge, sent);
+                let location = answer.location.as_deref();
+                let location = location.map(|location| {
+                    format!(" (Location: {})", sent.redacted(&shown_url(location)))
+                });
+                let location = location.unwrap_or_default();
+                Self::Unknown(match said {
+                    Some(said) => format!("HTTP {status}{location}: {said}"),
+                    None => format!("HTTP {status}{location}"),
+                })
+            }
         }
     }
 
-    fn granted(
-        attempt: &Attempt,
-        information: ClientInformation,
-        registered_at: Timestamp,
-    ) -> Self {
-        let mut differences = compare(attempt, &information);
-        let management = match management(attempt, &information) {
+    fn granted(attempt: &Attempt, information: ClientInformation, answer: &RawAnswer) -> Self {
+        let sent = &answer.sent;
+        let mut differences = compare(attempt, &information, sent);
+        let management = match management(attempt, &information, sent) {
             Ok(management) => management,
             Err(difference) => {
                 differences.push(difference);
@@ -114,10 +126,11 @@ impl RegistrationOutcome {
         let method_fits = method.is_none()
             || information.metadata.text("token_endpoint_auth_method") == Some("private_key_jwt");
         let method = method.map(ToString::to_string).unwrap_or_default();
+        let method = sent.shown(&method);
         let (metadata, cut) = kept(&attempt.asked, information.metadata);
         differences.extend(cut.into_iter().map(|member| Difference {
-            asked: shown(&attempt.asked, &member),
-            member,
+            asked: shown(&attempt.asked, &member, sent),
+            member: sent.shown(&member),
             granted: "too long to be stored".to_owned(),
         }));
         let registered = Registered {
@@ -128,7 +141,7 @@ impl RegistrationOutcome {
                 information.client_id,
                 attempt.asked.clone(),
                 metadata,
-                registered_at,
+                answer.received_at,
             )
         };
         if method_fits {
@@ -150,6 +163,7 @@ impl RegistrationOutcome {
 fn management(
     attempt: &Attempt,
     information: &ClientInformation,
+    sent: &SentSecrets,
 ) -> Result<Option<Management>, Difference> {
     let (uri, token) = match (
         &information.access.registration_client_uri,
@@ -172,7 +186,7 @@ fn management(
     let wrong = |asked| Difference {
         member: "registration_client_uri".to_owned(),
         asked,
-        granted: shown_url(uri),
+        granted: sent.redacted(&shown_url(uri)),
     };
     // Whether `http:` is permitted follows from the origin.
     let uri = EndpointUrl::parse(uri, true).map_err(|error| wrong(error.to_string()))?;
@@ -187,7 +201,11 @@ fn management(
     Ok(Some(Management { uri, token }))
 }
 
-fn compare(attempt: &Attempt, information: &ClientInformation) -> Vec<Difference> {
+fn compare(
+    attempt: &Attempt,
+    information: &ClientInformation,
+    sent: &SentSecrets,
+) -> Vec<Difference> {
     let mut got = information.metadata.clone();
     got.0
         .insert("client_id".to_owned(), information.client_id.clone().into());
@@ -197,8 +215,8 @@ fn compare(attempt: &Attempt, information: &ClientInformation) -> Vec<Difference
         .filter(|member| differs(member))
         .map(|member| Difference {
             member: (*member).to_owned(),
-            asked: shown(&attempt.asked, member),
-            granted: shown(&got, member),
+            asked: shown(&attempt.asked, member, sent),
+            granted: shown(&got, member, sent),
         })
         .collect()
 }
@@ -211,8 +229,8 @@ fn differs(asked: &ClientMetadata, got: &ClientMetadata, member: &str) -> bool {
     }
 }
 
-fn shown(metadata: &ClientMetadata, member: &str) -> String {
-    metadata.set(member).unwrap_or_default().join(" ")
+fn shown(metadata: &ClientMetadata, member: &str, sent: &SentSecrets) -> String {
+    sent.shown(&metadata.set(member).unwrap_or_default().join(" "))
 }
 
 impl fmt::Display for Difference {
@@ -227,6 +245,7 @@ impl fmt::Display for Difference {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use serde_json::{Value, json};
 
     use super::super::refused::RefusedBecause;
@@ -436,7 +455,7 @@ mod tests {
         let redirect = refused(307, Some("https://idp.example/\u{1b}login/"), None);
         assert_eq!(
             redirect.to_string(),
-            "HTTP 307 (Location: https://idp.example/ login/)"
+            "HTTP 307 (Location: https://idp.example/\\u{1b}login/)"
         );
         let challenge = r#"Bearer error="insufficient_scope", error_description="no""#;
         let rights = refused(401, None, Some(challenge));

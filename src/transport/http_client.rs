@@ -10,12 +10,13 @@ use reqwest::header::{
 };
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
+use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::answer::Answer;
 use super::failure_cause::FailureCause;
 use super::send_error::SendError;
-use crate::oauth::{EndpointUrl, InvalidUrl, shown_url};
+use crate::oauth::{EndpointUrl, InvalidUrl, SentSecrets, shown_url};
 use crate::secret::Secret;
 
 pub use reqwest::Method;
@@ -28,6 +29,7 @@ pub use reqwest::Method;
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: reqwest::Client,
+    deadline: Option<Instant>,
 }
 
 /// The client could not be set up.
@@ -56,6 +58,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest time for a request and its answer. Some IdPs fetch our JWK Set in between.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a request gets that begins just before its deadline.
+const LEAST: Duration = Duration::from_secs(2);
 
 /// Longest body that is read, in bytes.
 const MAX_BODY: usize = 256 * 1024;
@@ -86,7 +91,20 @@ impl HttpClient {
             builder = builder.tls_certs_merge(anchors);
         }
         let client = builder.build().map_err(ClientError::Tls)?;
-        Ok(Self { client })
+        Ok(Self {
+            client,
+            deadline: None,
+        })
+    }
+
+    /// The same for requests that have no effect, and that are given up at `deadline`: then their
+    /// answer is of no use any more.
+    #[must_use]
+    pub fn until(&self, deadline: Option<Instant>) -> Self {
+        Self {
+            client: self.client.clone(),
+            deadline,
+        }
     }
 
     /// A request to `url`, not yet sent. A URL to which nothing may be sent, or that would be sent
@@ -95,10 +113,11 @@ impl HttpClient {
         Request {
             builder: self.client.request(method, url).header(ACCEPT, JSON),
             client: self.client.clone(),
+            deadline: self.deadline,
             url: shown_url(url),
             // Who configures or discovers a URL says whether `http:` is permitted.
             invalid: EndpointUrl::parse(url, true).err(),
-            redacted: None,
+            sent: SentSecrets::default(),
         }
     }
 }
@@ -107,11 +126,12 @@ impl HttpClient {
 #[derive(Debug)]
 pub struct Request {
     client: reqwest::Client,
+    deadline: Option<Instant>,
     builder: RequestBuilder,
     /// Where it goes, for messages.
     url: String,
     invalid: Option<InvalidUrl>,
-    redacted: Option<Secret>,
+    sent: SentSecrets,
 }
 
 const JSON: &str = "application/json";
@@ -120,7 +140,8 @@ impl Request {
     /// Sends `token` as `Authorization: Bearer` (RFC 6750 §2.1).
     #[must_use]
     pub fn bearer(self, token: &Secret) -> Self {
-        self.with(|builder| builder.bearer_auth(token.expose()))
+        self.holding(token)
+            .with(|builder| builder.bearer_auth(token.expose()))
     }
 
     /// Sends `body` as JSON.
@@ -143,13 +164,11 @@ impl Request {
         })
     }
 
-    /// Removes `secret` from the answer: some servers repeat what they refuse.
+    /// Notes a secret in the body: some servers repeat what they refuse, and it is not to be shown.
     #[must_use]
-    pub fn redacting(self, secret: Option<&Secret>) -> Self {
-        Self {
-            redacted: secret.cloned(),
-            ..self
-        }
+    pub fn holding(mut self, secret: &Secret) -> Self {
+        self.sent.add(secret);
+        self
     }
 
     /// Sends it once, and reads the answer.
@@ -166,10 +185,12 @@ impl Request {
                 cause: FailureCause::Url,
             });
         }
-        let request = self
-            .builder
-            .build()
-            .map_err(|error| not_sent(&url, error))?;
+        let mut builder = self.builder;
+        if let Some(deadline) = self.deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            builder = builder.timeout(left.clamp(LEAST, TIMEOUT));
+        }
+        let request = builder.build().map_err(|error| not_sent(&url, error))?;
         let response = self.client.execute(request).await.map_err(|error| {
             if error.is_connect() || error.is_builder() {
                 not_sent(&url, error)
@@ -186,10 +207,7 @@ impl Request {
         let body = read(response)
             .await
             .map_err(|source| unknown(&url, source))?;
-        let mut body = String::from_utf8_lossy(&body).into_owned();
-        if let Some(secret) = self.redacted.filter(|secret| !secret.expose().is_empty()) {
-            body = body.replace(secret.expose(), "[REDACTED]");
-        }
+        let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Answer {
             status,
             date,
@@ -197,6 +215,7 @@ impl Request {
             location,
             challenge,
             body: Secret::new(body),
+            sent: self.sent,
         })
     }
 
@@ -339,12 +358,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_repeats_the_token_does_not_bring_it_into_a_log() {
+    async fn a_token_that_is_repeated_is_kept_and_not_shown() {
         let answer = "HTTP/1.1 400 Bad\r\ncontent-length: 15\r\n\r\nbad token iat-1";
 
         let answer = exchange(answer, Some(&Secret::new("iat-1"))).await.unwrap();
 
-        assert_eq!(answer.body.expose(), "bad token [REDACTED]");
+        assert_eq!(answer.body.expose(), "bad token iat-1");
+        assert_eq!(answer.text().as_deref(), Some("\"bad token [REDACTED]\""));
     }
 
     #[tokio::test]
@@ -375,10 +395,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let client = HttpClient::new(None).unwrap();
-        let request = client
-            .request(Method::POST, &url)
-            .json(&Value::Null)
-            .redacting(secret);
+        let mut request = client.request(Method::POST, &url).json(&Value::Null);
+        if let Some(secret) = secret {
+            request = request.bearer(secret);
+        }
         let serve = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 1024];

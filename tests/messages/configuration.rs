@@ -29,6 +29,8 @@ const CASES: &[&[(&str, &str)]] = &[
         ("BFF_JWT_SIGNING_KEY", "one.pem"),
         ("DCR_SIGNING_KEY", "other.pem"),
     ],
+    &[("BFF_KEYS_DIR", "\"keys\"")],
+    &[("DCR_IAT_FILE", "/nowhere/iat")],
     &[("BFF_JWK_MAX_KEYS", "1")],
     &[("BFF_JWK_ROTATE_AFTER_DAYS", "90")],
     &[("BFF_ROTATION_PREPUBLISH", "1s")],

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Entry, Samples, samples, section};
 use crate::app::{NoSigner, Panicked, Stopping};
+use crate::config::{ConfigError, Origin};
 use crate::idp::{DiscoveryError, IdpAdminError};
 use crate::oauth::{InvalidInformation, InvalidMetadata, InvalidUrl, OAuthError};
 use crate::registrar::{BootstrapError, EndpointsError, ProofError, RegistrationError};
@@ -89,6 +90,11 @@ fn bootstrap() -> Samples<BootstrapError> {
         Blocked: [BootstrapError::Blocked(gone(true, false))]
         Commit: [BootstrapError::Commit(commit())]
         Endpoints: [EndpointsError::NoEndpoint { name: "token_endpoint" }.into()]
+        NoToken: [BootstrapError::NoToken(Box::new(ConfigError {
+            name: "DCR_IAT_FILE".to_owned(),
+            origin: Origin::Environment,
+            problem: "cannot read \"/run/iat\": No such file or directory".to_owned(),
+        }))]
         Panicked: [BootstrapError::Panicked(Panicked)]
         Proof: [ProofError::NoClient.into()]
         Refused: [BootstrapError::Refused(ClientRefusal::NoAttempt)]
@@ -167,6 +173,7 @@ fn registration() -> Samples<RegistrationError> {
         Mint: [RegistrationError::Mint(IdpAdminError::NotAccepted {
             url: "https://idp.example/api/admin/dcr/initial-access-tokens".to_owned(),
             status: 403,
+            said: Some("insufficient_scope".to_owned()),
         })]
         NotSent: [
             RegistrationError::NotSent(unreachable()),
@@ -233,6 +240,7 @@ fn refused_because(because: RefusedBecause) -> Refused {
     Refused {
         status,
         error,
+        said: (status == 307).then(|| "an HTML page titled \"Sign in\"".into()),
         location: match status {
             307 => Some("https://idp.example/login".to_owned()),
             308 => Some("https://idp.example/register/".to_owned()),
@@ -258,7 +266,10 @@ fn endpoints() -> Samples<EndpointsError> {
             wrong("http://idp.example/token", InvalidUrl::Insecure),
             wrong("/token", InvalidUrl::Syntax),
         ]
-        NoEndpoint: [EndpointsError::NoEndpoint { name: "token_endpoint" }]
+        NoEndpoint: [
+            EndpointsError::NoEndpoint { name: "token_endpoint" },
+            EndpointsError::NoEndpoint { name: "registration_endpoint" },
+        ]
         TrustAnchors: [EndpointsError::TrustAnchors {
             path: PathBuf::from("/etc/bff/ca.pem"),
             source: io::Error::from_raw_os_error(2),
@@ -274,19 +285,17 @@ fn discovery() -> Samples<DiscoveryError> {
             found: format!("{IDP}/"),
             expected: IDP.to_owned(),
         }]
-        Malformed: [DiscoveryError::Malformed {
-            location: location(),
-            reason: InvalidMetadata::NoIssuer,
-        }]
         NotFound: [DiscoveryError::NotFound {
             locations: vec![
                 format!("{} (HTTP 404)", location()),
-                "https://idp.example/.well-known/oauth-authorization-server (no JSON)".to_owned(),
+                "https://idp.example/.well-known/oauth-authorization-server (an HTML page titled \"Sign in\")"
+                    .to_owned(),
             ],
         }]
         NotReady: [DiscoveryError::NotReady {
             location: location(),
             status: 503,
+            said: Some("an HTML page titled \"Starting\"".to_owned()),
             retry_after: Some(Duration::from_secs(30)),
         }]
         Unreachable: [
@@ -303,6 +312,7 @@ fn again(error: &DiscoveryError) -> DiscoveryError {
         DiscoveryError::NotReady { status, .. } => DiscoveryError::NotReady {
             location: String::new(),
             status: *status,
+            said: None,
             retry_after: None,
         },
         _ => DiscoveryError::NotFound {
@@ -313,17 +323,18 @@ fn again(error: &DiscoveryError) -> DiscoveryError {
 
 fn admin() -> Samples<IdpAdminError> {
     let url = || "https://idp.example/api/admin/dcr/initial-access-tokens".to_owned();
-    let refused = |status, error: Option<&str>| IdpAdminError::Refused {
+    let refused = |status, said: Option<&str>| IdpAdminError::Refused {
         url: url(),
         status,
-        error: error.map(|error| OAuthError {
-            error: error.to_owned(),
-            error_description: None,
-        }),
+        said: said.map(str::to_owned),
     };
     samples!(IdpAdminError {
-        NoToken: [IdpAdminError::NoToken { url: url(), status: 200 }]
-        NotAccepted: [IdpAdminError::NotAccepted { url: url(), status: 401 }]
+        NoToken: [IdpAdminError::NoToken {
+            url: url(),
+            status: 200,
+            instead: "with an HTML page titled \"Sign in\"".to_owned(),
+        }]
+        NotAccepted: [IdpAdminError::NotAccepted { url: url(), status: 401, said: None }]
         Refused: [
             refused(404, None),
             refused(400, Some("invalid_request")),

@@ -1,12 +1,11 @@
 //! Secrets in files of their own.
 
-use std::fmt::Display;
-use std::fs::File;
-use std::io::Read as _;
+use std::fmt;
+use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::config::parse::quoted;
+use crate::config::parse::{open_regular, quoted};
 
 /// Longest secret in a file, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -22,20 +21,39 @@ pub(super) struct SecretFile {
     pub(super) exposed: bool,
 }
 
+/// What is wrong with a file, and what to do.
+pub(super) enum Problem {
+    Empty(String),
+    Missing(String),
+    Unreadable(String),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty(text) | Self::Missing(text) | Self::Unreadable(text) => f.write_str(text),
+        }
+    }
+}
+
 /// Reads the file that the variable `name` names.
 ///
 /// # Errors
 ///
-/// What is wrong with it, and what to do.
-pub(super) fn read(name: &str, path: &str) -> Result<SecretFile, String> {
+/// [`Problem`].
+pub(super) fn read(name: &str, path: &str) -> Result<SecretFile, Problem> {
     let shown = printable(path);
-    let cannot = |error: &dyn Display| {
+    let text = |error: &dyn fmt::Display| {
         format!(
             "cannot read {shown}: {error}; put the value there, readable by bff, or unset {name}"
         )
     };
+    let cannot = |error: &dyn fmt::Display| Problem::Unreadable(text(error));
 
-    let file = File::open(path).map_err(|error| cannot(&error))?;
+    let file = open_regular(Path::new(path)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Problem::Missing(text(&error)),
+        _ => cannot(&error),
+    })?;
     let metadata = file.metadata().map_err(|error| cannot(&error))?;
     let mut text = String::new();
     file.take(MAX_SECRET + 1)
@@ -46,14 +64,13 @@ pub(super) fn read(name: &str, path: &str) -> Result<SecretFile, String> {
     }
     let value = text.trim_end_matches(['\r', '\n']);
     if value.trim().is_empty() {
-        return Err(format!(
+        return Err(Problem::Empty(format!(
             "{shown} is empty; put the value into that file, or unset {name}"
-        ));
+        )));
     }
     Ok(SecretFile {
         value: value.to_owned(),
-        exposed: metadata.is_file()
-            && metadata.permissions().mode() & 0o077 != 0
+        exposed: metadata.permissions().mode() & 0o077 != 0
             && !Path::new(path).starts_with(CONTAINER_SECRETS),
     })
 }
