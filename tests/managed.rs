@@ -10,8 +10,13 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use bff::disk::HostDisk;
+use bff::registration::Orphan;
+use bff::store::{FileStore, Store as _};
 use dev_idp::{Endpoint, Exchange, Fault};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 
@@ -358,19 +363,23 @@ async fn a_dead_token_is_renewed_and_the_update_made_in_one_start() {
 }
 
 #[tokio::test]
-async fn a_client_that_has_to_go_first_is_deleted_with_a_renewed_token() {
+async fn a_wished_name_that_is_ours_is_updated_with_a_renewed_token() {
     let world = World::new().await;
     let wish = |env: Env| env.set("DCR_CLIENT_ID", "shop");
     world.run(&wish(world.env_with_token())).await;
     rotate_elsewhere(&world, "shop").await;
-    let replace = wish(world.env_with_token()).set("DCR_FORCE_REPLACE", "true");
+    let replace = |world: &World| wish(world.env_with_token()).set("DCR_FORCE_REPLACE", "true");
 
-    let ended = Bff::serve(&replace).ended().await;
-    ended.fails(1, &["shop", "HTTP 401", "BOOTSTRAP_ADMIN_TOKEN"]);
-    world.run(&with_admin(&world, replace)).await;
+    let ended = world.run(&replace(&world)).await;
+    let errors = ended.messages("ERROR").join("\n");
+    for words in ["shop", "could not be updated", "BOOTSTRAP_ADMIN_TOKEN"] {
+        assert!(errors.contains(words), "`{words}` in {ended}");
+    }
+    world.run(&with_admin(&world, replace(&world))).await;
 
     assert_eq!(world.clients(), ["shop"]);
-    assert_eq!(world.received(Endpoint::Register).len(), 2);
+    assert_eq!(world.received(Endpoint::Register).len(), 1);
+    assert!(world.received(Endpoint::Delete).is_empty());
     assert_manageable(&world).await;
 }
 
@@ -407,10 +416,11 @@ async fn a_missing_token_is_minted_and_a_refused_start_keeps_it() {
     let env = with_admin(&world, world.env());
     let refused = env.clone().set("DCR_SCOPE", "payments:write");
 
-    for _ in 0..2 {
-        let ended = Bff::serve(&refused).ended().await;
-        ended.fails(78, &["invalid_scope", "DCR_SCOPE"]);
-    }
+    let ended = Bff::serve(&refused).ended().await;
+    ended.fails(78, &["invalid_scope", "DCR_SCOPE"]);
+    let ended = Bff::serve(&refused).ended().await;
+    ended.fails(77, &["invalid_scope", "sent again after"]);
+    assert_eq!(world.received(Endpoint::Register).len(), 1);
     world.run(&env).await;
     world.run(&env).await;
 
@@ -430,9 +440,13 @@ async fn a_client_that_cannot_be_deleted_yet_is_listed_until_it_is() {
 
     world.run(&replace).await;
     let listed = Bff::start(&["status"], &world.env(), "").ended().await;
+    world.run(&world.env()).await;
+    assert_eq!(world.received(Endpoint::Delete).len(), 1, "within an hour");
+    an_hour_later(&world, &old);
     faults.set_times(Fault::DropAfter { on }, 1);
-    world.run(&world.env()).await;
-    world.run(&world.env()).await;
+    let cut = world.run(&world.env()).await;
+    an_hour_later(&world, &old);
+    let settled = world.run(&world.env()).await;
 
     assert!(
         listed
@@ -441,9 +455,9 @@ async fn a_client_that_cannot_be_deleted_yet_is_listed_until_it_is() {
         "{listed}"
     );
     assert!(listed.stdout.contains("journal"), "{listed}");
-    assert_eq!(world.clients(), [world.client_id()]);
+    assert_eq!(world.clients(), [world.client_id()], "{cut}");
     let listed = Bff::start(&["status"], &world.env(), "").ended().await;
-    assert!(!listed.stdout.contains("orphan   "), "{listed}");
+    assert!(!listed.stdout.contains("orphan   "), "{listed} {settled}");
     assert_eq!(world.received(Endpoint::Delete).len(), 3);
 }
 
@@ -460,6 +474,16 @@ async fn an_answer_about_another_client_is_not_believed() {
 
     assert_eq!(management(&world), before);
     assert_ne!(world.client_id(), "somebody-else");
+}
+
+/// Moves the last try to delete a client an hour back.
+fn an_hour_later(world: &World, client_id: &str) {
+    let store = FileStore::new(Arc::new(HostDisk), world.volume.path(), world.volume.path());
+    let mut loaded = store.load().unwrap();
+    // The clock of the service shows whole seconds.
+    let before = Timestamp::now() - Orphan::PAUSE - SignedDuration::from_secs(1);
+    loaded.state.orphan_tried(client_id, before).unwrap();
+    store.commit(&loaded.state, loaded.rev).unwrap();
 }
 
 /// The settings with another redirect URI.

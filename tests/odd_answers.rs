@@ -112,7 +112,7 @@ async fn a_member_that_comes_twice_is_shown_with_both_values() {
 #[tokio::test]
 async fn a_proxy_that_only_redirects_is_told_from_an_answer_and_the_token_stays_good() {
     let world = World::new().await;
-    let token = world.idp.mint_iat();
+    let token = several(&world);
     let env = world.env().set("DCR_IAT", &token);
     let endpoint = format!("{}/dcr/register", world.idp.issuer());
     for location in [format!("{endpoint}/"), endpoint.replace("http:", "https:")] {

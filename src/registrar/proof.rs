@@ -138,7 +138,10 @@ impl Session<'_> {
         }
         let state = app.ledger.state();
         let known = state.idp(issuer);
-        if !known.is_some_and(|known| known.has_learnt(endpoint, client_id, proof)) {
+        let ours = state.registration();
+        let unproven = ours.is_some_and(|ours| ours.client_id == client_id && !ours.proven)
+            && state.suffices(issuer, proof.outcome);
+        if unproven || !known.is_some_and(|known| known.has_learnt(endpoint, client_id, proof)) {
             let learn = |state: &mut State| state.learn_proof(issuer, endpoint, client_id, proof);
             if let Err(error) = app.ledger.record(learn).await {
                 tracing::warn!(

@@ -279,7 +279,10 @@ impl Session<'_> {
         }
         let asked = attempt.asked.clone();
         let (issuer, started_at) = (&attempt.issuer, attempt.started_at);
-        let found = Registered::new(issuer, client_id, asked.clone(), asked, started_at);
+        let found = Registered {
+            proven: true,
+            ..Registered::new(issuer, client_id, asked.clone(), asked, started_at)
+        };
         self.adopt(&found, attempt.token.as_ref(), Adoption::Found)
             .await?;
         tracing::warn!(

@@ -2,8 +2,18 @@
 
 use serde_json::Value;
 
-use super::registration_outcome::COMPARED;
 use crate::oauth::ClientMetadata;
+
+/// The members that are compared, each as a set where it is a list or a scope.
+pub(super) const COMPARED: [&str; 7] = [
+    "client_id",
+    "token_endpoint_auth_signing_alg",
+    "jwks_uri",
+    "redirect_uris",
+    "grant_types",
+    "response_types",
+    "scope",
+];
 
 /// The largest member that is kept, in bytes of JSON; one that was asked for may be twice as long
 /// as it was asked for.

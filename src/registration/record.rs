@@ -29,6 +29,10 @@ pub struct Registered {
     pub granted: ClientMetadata,
     /// When the client came to be.
     pub registered_at: Timestamp,
+    /// Whether the IdP has accepted it with one of our keys, as far as that can be told. A document
+    /// of before does not say.
+    #[serde(default = "yes")]
+    pub proven: bool,
     /// Whether it was registered without a token: the IdP lets everybody register.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub open: bool,
@@ -152,14 +156,14 @@ pub struct Gone {
     pub since: Timestamp,
     /// Whether the IdP answers an unknown client otherwise than a wrong key: else the client is
     /// only perhaps gone.
-    #[serde(default = "certain")]
+    #[serde(default = "yes")]
     pub certain: bool,
     /// The token that was at hand when this was found out: it is no answer to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenFingerprint>,
 }
 
-fn certain() -> bool {
+fn yes() -> bool {
     true
 }
 
@@ -277,6 +281,7 @@ impl Registered {
             sent,
             granted,
             registered_at,
+            proven: false,
             open: false,
             unconfirmed: None,
             unmanageable: None,

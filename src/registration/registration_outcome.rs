@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::kept::kept;
+use super::kept::{COMPARED, kept};
 use super::record::{Attempt, RawAnswer, Registered};
 use super::refused::{Refused, is_proxy};
 use crate::oauth::{
@@ -45,17 +45,6 @@ pub struct Difference {
     /// The IdP's value.
     pub granted: String,
 }
-
-/// The members that are compared, each as a set where it is a list or a scope.
-pub(super) const COMPARED: [&str; 7] = [
-    "client_id",
-    "token_endpoint_auth_signing_alg",
-    "jwks_uri",
-    "redirect_uris",
-    "grant_types",
-    "response_types",
-    "scope",
-];
 
 impl RegistrationOutcome {
     /// Reads the answer to `attempt`.

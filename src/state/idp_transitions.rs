@@ -15,8 +15,16 @@ impl State {
 
     /// Remembers what came of a proof of `client_id` at one endpoint of the IdP with this issuer.
     pub fn learn_proof(&mut self, issuer: &str, endpoint: &str, client_id: &str, proof: &Proof) {
+        let suffices = self.suffices(issuer, proof.outcome);
         self.known_idp(issuer).learn(endpoint, client_id, proof);
         self.forget_verdicts();
+        let candidate = self
+            .candidate
+            .as_mut()
+            .map(|candidate| &mut candidate.client);
+        for client in self.registration.iter_mut().chain(candidate) {
+            client.proven |= suffices && client.issuer == issuer && client.client_id == client_id;
+        }
     }
 
     /// Remembers what the IdP with this issuer answers to controls that were sent `now`, and the

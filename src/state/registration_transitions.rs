@@ -156,8 +156,9 @@ impl State {
             replaced => (None, replaced),
         };
         // An answer about the same client need not repeat how it is managed.
-        if let (None, Some(same)) = (&client.management, same) {
-            client.management = same.management;
+        if let Some(same) = same {
+            client.proven |= same.proven;
+            client.management = client.management.or(same.management);
         }
         self.registration = Some(client);
         self.project(now);

@@ -56,17 +56,21 @@ fn projections(members: &Map<String, Value>) -> Value {
         projections.insert("signing_alg".to_owned(), projection);
     }
     if let Some(keys) = sent.pointer("/jwks/keys").and_then(Value::as_array) {
-        let confirmed: Vec<_> = keys.iter().filter_map(|key| key.get("kid")).collect();
+        let confirmed = sorted(keys.iter().filter_map(|key| key.get("kid")));
         let named = ["/current", "/next"]
             .iter()
             .filter_map(|name| ring.pointer(name));
         let previous = ring.get("previous").and_then(Value::as_array);
-        let wanted: Vec<_> = named
-            .chain(previous.into_iter().flatten())
-            .filter_map(|key| key.pointer("/jwk/kid"))
-            .collect();
+        let wanted = named.chain(previous.into_iter().flatten());
+        let wanted = sorted(wanted.filter_map(|key| key.pointer("/jwk/kid")));
         let projection = json!({"wanted": wanted, "confirmed": confirmed});
         projections.insert("jwks".to_owned(), projection);
     }
     Value::Object(projections)
+}
+/// Key IDs, in the order in which they are compared.
+fn sorted<'a>(kids: impl Iterator<Item = &'a Value>) -> Vec<&'a Value> {
+    let mut kids: Vec<_> = kids.collect();
+    kids.sort_unstable_by_key(|kid| kid.as_str());
+    kids
 }
