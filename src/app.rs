@@ -23,6 +23,7 @@ mod status;
 mod stores;
 mod supervision;
 mod token_place;
+mod unsettled;
 
 pub use backoff::Backoff;
 pub use blocking::blocking;
@@ -47,3 +48,4 @@ pub use status::{
 pub use stores::store_of;
 pub use supervision::{Supervision, TaskReport};
 pub use token_place::TokenPlace;
+pub use unsettled::{Unsettled, UnsettledReport};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{Bootstrap, Condition};
 use super::orders::{FailureReport, OrderReport};
+use super::unsettled::{Unsettled, UnsettledReport};
 use crate::jose::{Algorithm, Kid};
 use crate::keyring::{KeyRing, KeyState, RotationPolicy};
 use crate::registration::{Drift, Orphan, Proof, RefusedUpdate};
@@ -31,6 +32,9 @@ pub struct StatusReport {
     /// The last orders to register or update, the newest first; none if the service does not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<OrderReport>,
+    /// What an operator should settle about the client.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsettled: Vec<UnsettledReport>,
     /// Clients that are no longer used and may still exist at the IdP.
     pub orphans: Vec<OrphanReport>,
     /// What happened, oldest first.
@@ -206,6 +210,10 @@ impl StatusReport {
             projections: ProjectionReport::open(state),
             proof: None,
             orders: Vec::new(),
+            unsettled: Unsettled::of(state)
+                .into_iter()
+                .map(Unsettled::report)
+                .collect(),
             orphans: state.orphans().iter().map(OrphanReport::of).collect(),
             journal: state.journal().clone(),
         }
@@ -290,6 +298,8 @@ impl RegistrationReport {
             (Some(client), _) => Self {
                 state: if state.gone().is_some() {
                     RegistrationState::Gone
+                } else if state.candidate().is_some() {
+                    RegistrationState::Replacing
                 } else if client.is_manageable() {
                     RegistrationState::Registered
                 } else {
@@ -307,6 +317,14 @@ impl RegistrationReport {
                 state: RegistrationState::Attempt,
                 issuer: Some(attempt.issuer.clone()),
                 started_at: Some(attempt.started_at),
+                ..none
+            },
+            (None, None) if state.restored().is_some() => Self {
+                state: RegistrationState::Blocked,
+                ..none
+            },
+            (None, None) if !state.stored().refusals.is_empty() => Self {
+                state: RegistrationState::Refused,
                 ..none
             },
             (None, None) => none,

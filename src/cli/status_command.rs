@@ -7,7 +7,7 @@ use super::context::{Context, block_on, stored};
 use super::exit::Failure;
 use super::output;
 use super::running_service::RunningService;
-use crate::app::StatusReport;
+use crate::app::{StatusReport, Unsettled};
 use crate::config::{KeysConfig, ListenConfig};
 
 pub(super) fn command(context: &Context) -> Result<(), Failure> {
@@ -59,6 +59,15 @@ fn print(report: &StatusReport) {
             order.ordered_at,
             failure.map_or("-", |failure| failure.error.as_str()),
         ));
+    }
+    for unsettled in &report.unsettled {
+        // The list of these has more room for them.
+        if !matches!(unsettled.what, Unsettled::Orphan { .. }) {
+            output::line(&format!(
+                "unsettled     {}; hint: {}",
+                unsettled.text, unsettled.hint
+            ));
+        }
     }
     for drifted in registration.drift.iter().flat_map(|drift| &drift.0) {
         output::line(&format!("  drifted     {drifted}"));

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::app::{App, Bootstrap};
+use crate::app::{App, Bootstrap, Unsettled};
 use crate::registration::AuthenticationOutcome;
 use crate::rotator::Rotator;
 
@@ -93,11 +93,12 @@ fn state(app: &App) -> (Level, Value) {
         let hint = "check the disk of BFF_STATE_DIR; the state is read again every minute";
         return (Level::Degraded, json!({"error": error, "hint": hint}));
     }
-    match app.ledger.fell_back() {
+    let state = app.ledger.state();
+    let mut unsettled = Unsettled::of(&state).into_iter();
+    match unsettled.find(|unsettled| matches!(unsettled, Unsettled::Restored { .. })) {
         None => (Level::Ok, json!({})),
-        Some(reason) => {
-            let error = format!("the newest state document was damaged ({reason})");
-            let hint = "what was changed last may be missing: compare with the IdP, then restart";
+        Some(restored) => {
+            let (error, hint) = (restored.to_string(), restored.hint());
             (Level::Degraded, json!({"error": error, "hint": hint}))
         }
     }
@@ -118,6 +119,16 @@ fn registration(app: &App) -> (Level, Value) {
         }
         Bootstrap::Failed { .. } => (Level::Failing, "failed"),
     };
+    let unsettled: Vec<_> = Unsettled::of(&state)
+        .into_iter()
+        .filter(|unsettled| !matches!(unsettled, Unsettled::Restored { .. }))
+        .map(Unsettled::report)
+        .collect();
+    let level = if unsettled.is_empty() {
+        level
+    } else {
+        level.max(Level::Degraded)
+    };
     let mut check = Map::from_iter([
         ("state".to_owned(), json!(word)),
         ("retrying".to_owned(), json!(retry.is_some())),
@@ -131,6 +142,10 @@ fn registration(app: &App) -> (Level, Value) {
         tell("last_error", Some(json!(error)));
         tell("hint", Some(json!(hint)));
     }
+    tell(
+        "unsettled",
+        (!unsettled.is_empty()).then(|| json!(unsettled)),
+    );
     tell("attempts", retry.map(|retry| json!(retry.attempts)));
     tell("next_try", retry.map(|retry| json!(retry.next_try)));
     (level, Value::Object(check))

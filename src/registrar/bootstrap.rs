@@ -14,7 +14,7 @@ use super::proof_error::ProofError;
 use super::proof_memory::ProofMemory;
 use super::session::Session;
 use super::unstored_rat::UnstoredRat;
-use crate::app::{App, Backoff, Bootstrap};
+use crate::app::{App, Backoff, Bootstrap, Unsettled};
 use crate::config::{DcrConfig, IdpConfig};
 use crate::idp::DiscoveryError;
 use crate::oauth::InitialAccessToken;
@@ -320,7 +320,7 @@ impl Registrar {
             self.app.ledger.record(accept).await?;
         }
         let state = self.app.ledger.state();
-        report_replacement(&state);
+        report_unsettled(&state);
         match plan {
             Plan::Nothing => {
                 self.report_identifier(&state);
@@ -475,28 +475,22 @@ impl Registrar {
     }
 }
 
-/// A replacement that is under way, for whoever looks at the log of this start.
-fn report_replacement(state: &State) {
+/// What is not settled beside a client that we are, for whoever looks at the log of this start. That
+/// a candidate is rejected and that the client is gone is said where it is found.
+fn report_unsettled(state: &State) {
     let Some(client) = state.registration() else {
         return;
     };
-    if let Some(attempt) = state.attempt() {
-        tracing::warn!(
-            client.id = %client.client_id,
-            "The registration of {} that was to replace client `{}` got no usable answer: a second \
-             client may exist; hint: look for it at the IdP and delete it, then set a fresh DCR_IAT \
-             and DCR_FORCE_REPLACE=true",
-            attempt.started_at,
-            client.client_id
-        );
-    }
-    for orphan in state.orphans() {
-        tracing::warn!(
-            client.id = %orphan.client_id,
-            "Client `{}` at {} is not used any more, and still exists as far as is known; hint: \
-             delete it at the IdP",
-            orphan.client_id,
-            orphan.issuer
-        );
+    for unsettled in Unsettled::of(state) {
+        if !matches!(
+            unsettled,
+            Unsettled::Candidate { .. } | Unsettled::Gone { .. }
+        ) {
+            tracing::warn!(
+                client.id = %client.client_id,
+                "Not settled: {unsettled}; hint: {}",
+                unsettled.hint()
+            );
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Entry, Samples, samples, section};
-use crate::app::{NoSigner, Panicked, Stopping};
+use crate::app::{NoSigner, Panicked, Stopping, Unsettled};
 use crate::config::{ConfigError, Origin};
 use crate::idp::{DiscoveryError, IdpAdminError};
 use crate::oauth::{InvalidInformation, InvalidMetadata, InvalidUrl, OAuthError};
@@ -55,6 +55,9 @@ pub(super) fn messages() -> String {
         section(blocked(), |blocked| {
             let error = BootstrapError::Blocked(blocked.clone());
             Entry::of(&error).hint(error.hint()).class(error.class())
+        }),
+        section(unsettled(), |unsettled| {
+            Entry::text(unsettled.to_string()).hint(unsettled.hint())
         }),
         section(causes(), |cause| {
             let error = failure(*cause);
@@ -366,6 +369,39 @@ fn blocked() -> Samples<Blocked> {
         TokenSpent: [Blocked::TokenSpent]
         Unusable: [Blocked::Unusable {
             said: "token_endpoint_auth_method \"client_secret_basic\"".to_owned(),
+        }]
+    })
+}
+
+fn unsettled() -> Samples<Unsettled> {
+    let at = || "2026-11-30T12:00:00Z".parse().unwrap();
+    let client_id = || "app".to_owned();
+    let attempt = |present: Option<&str>| Unsettled::Attempt {
+        issuer: IDP.to_owned(),
+        started_at: at(),
+        present: present.map(str::to_owned),
+    };
+    let gone = |certain| Unsettled::Gone {
+        client_id: client_id(),
+        since: at(),
+        certain,
+    };
+    samples!(Unsettled {
+        Attempt: [attempt(None), attempt(Some("app"))]
+        Candidate: [Unsettled::Candidate {
+            client_id: "app-2".to_owned(),
+            present: Some(client_id()),
+            rejected_s: 120,
+        }]
+        Gone: [gone(true), gone(false)]
+        Orphan: [Unsettled::Orphan {
+            client_id: client_id(),
+            issuer: IDP.to_owned(),
+            since: at(),
+        }]
+        Restored: [Unsettled::Restored {
+            since: at(),
+            reason: "revision 7 is used after revision 9".to_owned(),
         }]
     })
 }
