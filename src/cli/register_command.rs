@@ -19,7 +19,7 @@ use crate::app::{
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig};
 use crate::local_files::OpenError;
-use crate::registrar::{PlanReport, Registrar};
+use crate::registrar::{PlanReport, Registrar, RegistrationOrder};
 use crate::service::{self, ServiceError};
 
 #[derive(Args, Debug)]
@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     /// Says what would be done and what has drifted, and does nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Accepts an older state (docs/restore.md) as it is, and goes on with it.
+    #[arg(long, conflicts_with = "dry_run")]
+    after_restore: bool,
 }
 
 /// How the service answers an order.
@@ -55,7 +58,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
         let report = block_on_all(dry_run(config))??;
         print_plan(context, &report);
     } else {
-        let ordered = block_on_all(register(config))??;
+        let ordered = block_on_all(register(config, arguments.order()))??;
         print_registered(context, &ordered);
     }
     Ok(())
@@ -77,7 +80,20 @@ async fn dry_run(config: Config) -> Result<PlanReport, Failure> {
     Ok(Registrar::new(app, idp)?.dry_run_unasked())
 }
 
-async fn register(mut config: Config) -> Result<RegistrationReport, Failure> {
+impl Arguments {
+    fn order(&self) -> RegistrationOrder {
+        if self.after_restore {
+            RegistrationOrder::AfterRestore
+        } else {
+            RegistrationOrder::Register
+        }
+    }
+}
+
+async fn register(
+    mut config: Config,
+    wanted: RegistrationOrder,
+) -> Result<RegistrationReport, Failure> {
     // The caller of this command waits for its end.
     config.dcr.allow_failure = false;
     let listen: ListenConfig = config.listen.clone();
@@ -87,7 +103,7 @@ async fn register(mut config: Config) -> Result<RegistrationReport, Failure> {
         Err(ServiceError::Open(OpenAppError::Open(OpenError::Locked { .. }))) => {
             let service = RunningService::of(&listen)?;
             return tokio::select! {
-                ended = tokio::time::timeout(limit, order(&service)) => {
+                ended = tokio::time::timeout(limit, order(&service, &wanted)) => {
                     let seconds = limit.as_secs();
                     ended.unwrap_or_else(|_| Err(CommandError::OrderTooLong { seconds }.into()))
                 }
@@ -97,7 +113,7 @@ async fn register(mut config: Config) -> Result<RegistrationReport, Failure> {
         running => running?,
     };
     let result = tokio::select! {
-        result = running.order() => result.map_err(Failure::from),
+        result = running.order(wanted) => result.map_err(Failure::from),
         signal = signals.next() => Err(CommandError::Stopped(signal).into()),
     };
     let app = Arc::clone(&running.app);
@@ -110,8 +126,11 @@ async fn register(mut config: Config) -> Result<RegistrationReport, Failure> {
 }
 
 /// Has the service register, and waits for the end of that.
-async fn order(service: &RunningService) -> Result<RegistrationReport, Failure> {
-    let order = match service.post("/admin/register", &json!({})).await? {
+async fn order(
+    service: &RunningService,
+    wanted: &RegistrationOrder,
+) -> Result<RegistrationReport, Failure> {
+    let order = match service.post("/admin/register", &body(wanted)).await? {
         Answer::Done(report) => return Ok(*report),
         Answer::UnderWay { order } => order,
     };
@@ -137,6 +156,14 @@ async fn order(service: &RunningService) -> Result<RegistrationReport, Failure> 
                 .unwrap_or("waiting"),
         );
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// An order as the service takes it.
+fn body(order: &RegistrationOrder) -> Value {
+    match order {
+        RegistrationOrder::AfterRestore => json!({"after_restore": true}),
+        RegistrationOrder::Register => json!({}),
     }
 }
 

@@ -8,13 +8,13 @@ use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::order;
 use super::problem::Problem;
 use super::refusal::Refusal;
 use crate::app::{App, Backoff, Class, RegistrationReport};
-use crate::registrar::{BootstrapError, Occasion, Registrar};
+use crate::registrar::{BootstrapError, Registrar, RegistrationOrder};
 
 /// How long an order is waited for before it is said to be under way; below the time limit of
 /// a request.
@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const QUERY: &str = "the query must be empty, `dry_run=true` or `dry_run=false`";
 
 /// What the body is.
-const BODY: &str =
-    "the body must be empty or `{}`; for a dry run, the query must be `dry_run=true`";
+const BODY: &str = "the body must be empty, `{}` or `{\"after_restore\":true}`; for a dry run, it \
+                    must be empty, and the query must be `dry_run=true`";
 
 /// Runs the bootstrap again now, or says what it would do.
 pub(super) async fn register(
@@ -35,12 +35,9 @@ pub(super) async fn register(
     body: Bytes,
 ) -> Response {
     let ordered = order::switch(query.as_deref(), "dry_run", QUERY);
-    let ordered = ordered.and_then(|dry_run| {
-        order::members(&body, &[], BODY)?;
-        Ok(dry_run)
-    });
-    let dry_run = match ordered {
-        Ok(dry_run) => dry_run,
+    let ordered = ordered.and_then(|dry_run| Ok((dry_run, ordered_by(&body, dry_run)?)));
+    let (dry_run, ordered) = match ordered {
+        Ok(ordered) => ordered,
         Err(refusal) => return Problem::from(refusal).into_response(),
     };
     let Some(registrar) = registrar else {
@@ -50,6 +47,7 @@ pub(super) async fn register(
     };
     tracing::info!(
         dry_run,
+        after_restore = matches!(ordered, RegistrationOrder::AfterRestore),
         "Audit: registration ordered through /admin/register"
     );
     if dry_run {
@@ -62,9 +60,12 @@ pub(super) async fn register(
         };
     }
     let order = app.condition.ordered(app.clock.now());
-    let work = app
-        .shutdown
-        .see_through(carry_out(Arc::clone(&app), registrar, order.number));
+    let work = app.shutdown.see_through(carry_out(
+        Arc::clone(&app),
+        registrar,
+        ordered,
+        order.number,
+    ));
     let Ok(ended) = tokio::time::timeout(PATIENCE, work).await else {
         let body = json!({"state": "running", "see": "/admin/status", "order": order});
         return (StatusCode::ACCEPTED, Json(body)).into_response();
@@ -75,14 +76,25 @@ pub(super) async fn register(
     }
 }
 
+/// What the body orders. A dry run has none.
+fn ordered_by(body: &Bytes, dry_run: bool) -> Result<RegistrationOrder, Refusal> {
+    let members = order::members(body, &["after_restore"], BODY)?;
+    match members.get("after_restore") {
+        None => Ok(RegistrationOrder::Register),
+        Some(Value::Bool(true)) if !dry_run => Ok(RegistrationOrder::AfterRestore),
+        Some(_) => Err(Refusal::WrongBody { allowed: BODY }),
+    }
+}
+
 /// Carries out an order, and notes what became of it: who ordered it may wait no longer.
 async fn carry_out(
     app: Arc<App>,
     registrar: Arc<Registrar>,
+    order: RegistrationOrder,
     number: u64,
 ) -> Result<(), BootstrapError> {
     let backoff = Backoff::until(app.config.dcr.bootstrap_timeout, &app.shutdown);
-    let work = async move { registrar.bootstrap(Occasion::Order, backoff).await };
+    let work = async move { registrar.carry_out(order, backoff).await };
     let ended = app.shutdown.see_through(work).await;
     let ended = ended.unwrap_or_else(|panicked| Err(panicked.into()));
     let failure = ended.as_ref().err().map(BootstrapError::report);

@@ -12,7 +12,7 @@ use crate::app::{App, Backoff, Bootstrap, Panicked, Retry, UpdateError, chain};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
-use crate::registrar::{BootstrapError, Occasion, Registrar};
+use crate::registrar::{BootstrapError, Occasion, Registrar, RegistrationOrder};
 use crate::rotator::Rotator;
 
 /// A service that serves.
@@ -118,27 +118,13 @@ impl Running {
     ///
     /// The failure; it is in the log already if the service goes on.
     pub async fn bootstrap(&self) -> Result<(), ServiceError> {
-        self.work(Occasion::Start).await
-    }
-
-    /// Like [`Running::bootstrap`], as an operator has ordered it: what was refused is tried again,
-    /// and every failure is an error.
-    ///
-    /// # Errors
-    ///
-    /// The failure.
-    pub async fn order(&self) -> Result<(), ServiceError> {
-        self.work(Occasion::Order).await
-    }
-
-    async fn work(&self, occasion: Occasion) -> Result<(), ServiceError> {
         let Some(registrar) = self.registrar.clone() else {
             tracing::info!("Registration is off (DCR_ENABLED): only the keys are served");
             return Ok(());
         };
         loop {
             let (app, registrar) = (Arc::clone(&self.app), Arc::clone(&registrar));
-            let work = async move { keep_trying(&app, &registrar, occasion).await };
+            let work = async move { keep_trying(&app, &registrar).await };
             if let Ok(ended) = self.app.shutdown.see_through(work).await {
                 self.app.condition.set_retry(None);
                 return ended;
@@ -162,6 +148,25 @@ impl Running {
         }
     }
 
+    /// Carries out what an operator has ordered: what was refused is tried again, and every failure
+    /// is an error. The work goes on to a safe point even if this future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The failure.
+    pub async fn order(&self, order: RegistrationOrder) -> Result<(), ServiceError> {
+        let Some(registrar) = self.registrar.clone() else {
+            tracing::info!("Registration is off (DCR_ENABLED): only the keys are served");
+            return Ok(());
+        };
+        let backoff = Backoff::until(self.app.config.dcr.bootstrap_timeout, &self.app.shutdown);
+        let work = async move { registrar.carry_out(order, backoff).await };
+        let ended = self.app.shutdown.see_through(work).await;
+        ended.unwrap_or_else(|panicked| Err(panicked.into()))?;
+        tracing::info!("Ready");
+        Ok(())
+    }
+
     /// Stops as [`Shutdown::finish`] does. Says whether all present work was finished.
     ///
     /// [`Shutdown::finish`]: crate::app::Shutdown::finish
@@ -170,18 +175,14 @@ impl Running {
     }
 }
 
-async fn keep_trying(
-    app: &App,
-    registrar: &Registrar,
-    occasion: Occasion,
-) -> Result<(), ServiceError> {
+async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), ServiceError> {
     let dcr = &app.config.dcr;
     let mut pause = Backoff::endless(&app.shutdown);
     let mut attempts = 0;
     loop {
         attempts += 1;
         let backoff = Backoff::until(dcr.bootstrap_timeout, &app.shutdown);
-        let error = match registrar.bootstrap(occasion, backoff).await {
+        let error = match registrar.bootstrap(Occasion::Start, backoff).await {
             Ok(()) => {
                 tracing::info!("Ready");
                 return Ok(());
@@ -189,7 +190,7 @@ async fn keep_trying(
             Err(error) => error,
         };
         let (again, at_least) = (error.is_transient(), error.retry_after());
-        let spared = occasion == Occasion::Start && error.spares_the_registration();
+        let spared = error.spares_the_registration();
         let error = ServiceError::from(error);
         // What is registered goes on serving and signing, and is proven again by itself.
         let registered = spared && app.has_registration();
