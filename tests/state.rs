@@ -362,7 +362,7 @@ impl Observed {
                 writes(state.replace_by_candidate(now).map(drop), Event::Replaced)
             }
             Change::CandidateRejected => {
-                let long = Duration::from_secs(900);
+                let long = Duration::from_mins(15);
                 match state.candidate_rejected(long, now) {
                     Ok(true) => Ok(vec![Event::Orphaned]),
                     ended => silent(ended.map(drop)),

@@ -106,7 +106,8 @@ impl App {
             outlets: Outlets::new(disk, keys, state, client_file),
             store: store_of(&config.keys),
         };
-        Self::open_with(parts, config, clock).await
+        // The configuration is large, and every future around it would be as large.
+        Box::pin(Self::open_with(parts, config, clock)).await
     }
 
     /// Like [`App::open`], with a store and directories that are open already.

@@ -204,7 +204,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_may_have_an_effect_is_waited_for_longer_but_not_for_ever() {
         for (takes, ends) in [
-            (Shutdown::LONGEST - Duration::from_secs(1), true),
+            (Shutdown::LONGEST.mul_f32(0.9), true),
             (Shutdown::LONGEST * 2, false),
         ] {
             let shutdown = Shutdown::new();

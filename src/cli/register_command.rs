@@ -67,7 +67,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
 /// Through the running service, which owns the state; else in this process.
 async fn dry_run(config: Config) -> Result<PlanReport, Failure> {
     let listen = config.listen.clone();
-    let app = match App::open(config, Clock::system()).await {
+    let app = match Box::pin(App::open(config, Clock::system())).await {
         Err(OpenAppError::Open(OpenError::Locked { .. })) => {
             let service = RunningService::of(&listen)?;
             let path = "/admin/register?dry_run=true";

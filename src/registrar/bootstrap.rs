@@ -80,7 +80,8 @@ impl Registrar {
     ) -> Result<(), BootstrapError> {
         let _turn = self.turn.lock().await;
         let _under_way = self.app.condition.begin();
-        let result = self.steps(occasion, &mut backoff).await;
+        // Every future around it would be as large.
+        let result = Box::pin(self.steps(occasion, &mut backoff)).await;
         if result.is_ok() && self.has_used_token() {
             self.app.initial_token.wipe();
         }

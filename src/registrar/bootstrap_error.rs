@@ -86,13 +86,13 @@ impl BootstrapError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Registration(RegistrationError::OutcomeUnknown { .. }) => false,
-            // The IdP's policy may be changed meanwhile; the pause is remembered.
-            Self::Blocked(Blocked::RequestRefused { .. }) => true,
             Self::Registration(RegistrationError::Refused { refused, .. }) => {
                 refused.kind() == RefusalKind::Request
             }
-            // The IdP may not have fetched our keys yet, or may remember a failed fetch.
-            Self::Proof(ProofError::Rejected { .. }) => true,
+            // The IdP's policy may be changed meanwhile, and the pause is remembered. The IdP may not
+            // have fetched our keys yet, or may remember a failed fetch.
+            Self::Blocked(Blocked::RequestRefused { .. })
+            | Self::Proof(ProofError::Rejected { .. }) => true,
             Self::Endpoints(error) => error.is_transient(),
             _ => self.class() == Class::Unavailable,
         }

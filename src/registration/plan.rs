@@ -36,6 +36,10 @@ pub struct Stored<'a> {
 
 /// What the configuration gives and orders, and how the stored client differs from it.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one fact of the configuration or of the IdP"
+)]
 pub struct Inputs<'a> {
     /// The issuer that the configuration expects, and its registration endpoint.
     pub target: TokenTarget,
@@ -149,7 +153,8 @@ fn of_none(stored: Stored<'_>, inputs: &Inputs<'_>) -> Plan {
     if let Some(attempt) = stored.attempt {
         // Where no token is sent, no new token can show that an operator has looked.
         let open = attempt.token.is_none() && stored.force_seen == Some(false);
-        if !fresh && !(open && inputs.force_replace) {
+        let ordered = open && inputs.force_replace;
+        if !fresh && !ordered {
             return Plan::Blocked(Blocked::OutcomeUnknown {
                 issuer: attempt.issuer.clone(),
                 with_token: attempt.token.is_some(),
@@ -458,14 +463,14 @@ mod tests {
 
     #[test]
     fn a_refusal_is_repeated_by_time_by_order_or_by_another_request_and_a_token_never() {
-        let t1 = fingerprint("t1");
         use RefusalKind::{Request, Token, Unusable};
 
+        let t1 = fingerprint("t1");
         let with = |kind, token: Option<&TokenFingerprint>, age_s, ordered, scope: &str| {
             let refusals = [refusal(kind, token)];
             let spent: &[_] = match (kind, token) {
                 (Request, _) | (_, None) => &[],
-                (_, Some(token)) => &[token.clone()],
+                (_, Some(token)) => std::slice::from_ref(token),
             };
             let stored = Stored {
                 refusals: &refusals,
