@@ -13,6 +13,7 @@ mod register_command;
 mod rotate_command;
 mod running_service;
 mod serve_command;
+mod standard_input;
 mod status_command;
 
 #[cfg(test)]

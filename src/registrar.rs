@@ -1,6 +1,8 @@
 //! Carries out what [`plan()`](crate::registration::plan()) says, so that no answer is lost and no
 //! token is spent twice; and the proof.
 
+mod adopt;
+mod adopt_error;
 mod bootstrap;
 mod bootstrap_error;
 mod confirm_update;
@@ -30,6 +32,7 @@ mod unstored_rat;
 mod update;
 mod update_answer;
 
+pub use adopt_error::AdoptError;
 pub use bootstrap::Registrar;
 pub use bootstrap_error::BootstrapError;
 pub use endpoints::http_client;

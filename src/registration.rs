@@ -3,6 +3,7 @@
 //! [`plan()`] decides what to do. What an answer means is decided by the type that is named after
 //! the endpoint: [`RegistrationOutcome`], [`ManagementOutcome`], [`AuthenticationOutcome`].
 
+mod adoptee;
 mod authentication_outcome;
 mod blocked;
 mod controls;
@@ -18,6 +19,7 @@ mod refused;
 mod registration_outcome;
 mod update_body;
 
+pub use adoptee::{Adoptee, InvalidAdoptee};
 pub use authentication_outcome::{AuthenticationOutcome, Judgement, Proof, token_answer_text};
 pub use blocked::Blocked;
 pub use controls::{Control, Controls, TokenAnswer};

@@ -4,6 +4,7 @@
 //! A transition returns what happened, or why it did not, and writes its own journal entry. The
 //! document can be changed in no other way: its members are private.
 
+mod adoption_transitions;
 mod client_refusal;
 mod document;
 mod idp_transitions;

@@ -105,17 +105,35 @@ impl Unsettled {
             .collect()
     }
 
+    /// Says at a start what is not settled beside the client that we are. That a candidate is rejected
+    /// and that the client is gone is said where it is found.
+    pub fn log(state: &State) {
+        let Some(client) = state.registration() else {
+            return;
+        };
+        for unsettled in Self::of(state) {
+            if !matches!(unsettled, Self::Candidate { .. } | Self::Gone { .. }) {
+                tracing::warn!(
+                    client.id = %client.client_id,
+                    "Not settled: {unsettled}; hint: {}",
+                    unsettled.hint()
+                );
+            }
+        }
+    }
+
     /// What an operator can do.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Attempt {
                 present: Some(_), ..
             } => {
-                "look for it at the IdP and delete it there; to try again, set a fresh DCR_IAT (`bff \
-                 mint-iat`) and DCR_FORCE_REPLACE=true"
+                "look for it at the IdP: take it over with `bff register --adopt`, or delete it; to \
+                 try again, set a fresh DCR_IAT and DCR_FORCE_REPLACE=true"
             }
             Self::Attempt { .. } => {
-                "look for it at the IdP and delete it there, then set a fresh DCR_IAT (`bff mint-iat`)"
+                "look for it at the IdP: take it over with `bff register --adopt`, or delete it \
+                 there and set a fresh DCR_IAT from `bff mint-iat`"
             }
             Self::Candidate { .. } => {
                 "it is tried every minute and given up after an hour of rejections; the IdP's log \

@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use clap::Args;
-use secrecy::zeroize::Zeroizing;
 
 use super::command_error::CommandError;
 use super::context::{Context, block_on, under_signals};
 use super::exit::Failure;
 use super::output;
+use super::standard_input::line_of_standard_input;
 use crate::app::Shutdown;
 use crate::config::MintConfig;
 use crate::idp::{IdpAdminClient, MintRequest};
@@ -79,18 +79,12 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
 }
 
 fn from_standard_input() -> Result<Secret, CommandError> {
-    let missing = |on_standard_input| CommandError::NoIdpAdminToken { on_standard_input };
-    if io::stdin().is_terminal() {
-        return Err(missing(false));
-    }
-    let mut line = Zeroizing::new(String::new());
-    // What cannot be read is no token either.
-    drop(io::stdin().read_line(&mut line));
-    match line.trim() {
-        "" => Err(missing(true)),
-        token if token.contains(|c: char| c.is_control() || c.is_whitespace()) => {
-            Err(CommandError::OddIdpAdminToken)
-        }
-        token => Ok(Secret::new(token)),
+    let is_odd = |c: char| c.is_control() || c.is_whitespace();
+    match line_of_standard_input() {
+        None => Err(CommandError::NoIdpAdminToken {
+            on_standard_input: !io::stdin().is_terminal(),
+        }),
+        Some(token) if token.expose().contains(is_odd) => Err(CommandError::OddIdpAdminToken),
+        Some(token) => Ok(token),
     }
 }

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use super::command_error::CommandError;
 use super::context::{Context, block_on_all, start_log};
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::output::{self, Progress};
 use super::running_service::RunningService;
+use super::standard_input::line_of_standard_input;
 use crate::app::{
     App, FailureReport, OpenAppError, OrderReport, OrderState, RegistrationReport, Signals,
     StatusReport,
@@ -19,17 +20,26 @@ use crate::app::{
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig};
 use crate::local_files::OpenError;
+use crate::oauth::Management;
 use crate::registrar::{PlanReport, Registrar, RegistrationOrder};
+use crate::registration::Adoptee;
 use crate::service::{self, ServiceError};
 
+/// The registration access token of a client that is adopted comes from standard input.
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// Says what would be done and what has drifted, and does nothing.
     #[arg(long)]
     dry_run: bool,
     /// Accepts an older state (docs/restore.md) as it is, and goes on with it.
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, conflicts_with_all = ["adopt", "dry_run"])]
     after_restore: bool,
+    /// Takes this client over, if the IdP accepts our key as its.
+    #[arg(long, value_name = "CLIENT_ID", conflicts_with = "dry_run")]
+    adopt: Option<String>,
+    /// Where that client is managed; its token is read from standard input.
+    #[arg(long, value_name = "URI", requires = "adopt")]
+    registration_client_uri: Option<String>,
 }
 
 /// How the service answers an order.
@@ -58,7 +68,7 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
         let report = block_on_all(dry_run(config))??;
         print_plan(context, &report);
     } else {
-        let ordered = block_on_all(register(config, arguments.order()))??;
+        let ordered = block_on_all(register(config, arguments.order()?))??;
         print_registered(context, &ordered);
     }
     Ok(())
@@ -81,11 +91,21 @@ async fn dry_run(config: Config) -> Result<PlanReport, Failure> {
 }
 
 impl Arguments {
-    fn order(&self) -> RegistrationOrder {
+    fn order(&self) -> Result<RegistrationOrder, Failure> {
         if self.after_restore {
-            RegistrationOrder::AfterRestore
-        } else {
-            RegistrationOrder::Register
+            return Ok(RegistrationOrder::AfterRestore);
+        }
+        let Some(client_id) = self.adopt.clone() else {
+            return Ok(RegistrationOrder::Register);
+        };
+        let token = line_of_standard_input();
+        let uri = self.registration_client_uri.as_deref();
+        match Adoptee::new(client_id, uri, token) {
+            Ok(adoptee) => Ok(RegistrationOrder::Adopt(adoptee)),
+            Err(error) => {
+                let hint = error.hint();
+                Err(Failure::new(Exit::CommandLine, error, hint))
+            }
         }
     }
 }
@@ -162,6 +182,17 @@ async fn order(
 /// An order as the service takes it.
 fn body(order: &RegistrationOrder) -> Value {
     match order {
+        RegistrationOrder::Adopt(adoptee) => {
+            let client_id = adoptee.client_id();
+            match adoptee.management() {
+                None => json!({"adopt": {"client_id": client_id}}),
+                Some(Management { uri, token }) => json!({"adopt": {
+                    "client_id": client_id,
+                    "registration_client_uri": uri.as_str(),
+                    "registration_access_token": token.expose(),
+                }}),
+            }
+        }
         RegistrationOrder::AfterRestore => json!({"after_restore": true}),
         RegistrationOrder::Register => json!({}),
     }

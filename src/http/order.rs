@@ -53,6 +53,19 @@ pub(super) fn members(
     }
 }
 
+/// Takes a member that is a text, if it is there.
+pub(super) fn text(
+    members: &mut Map<String, Value>,
+    name: &str,
+    allowed: &'static str,
+) -> Result<Option<String>, Refusal> {
+    match members.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Refusal::WrongBody { allowed }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,9 @@ use super::order;
 use super::problem::Problem;
 use super::refusal::Refusal;
 use crate::app::{App, Backoff, Class, RegistrationReport};
-use crate::registrar::{BootstrapError, Registrar, RegistrationOrder};
+use crate::registrar::{AdoptError, BootstrapError, Registrar, RegistrationOrder};
+use crate::registration::{Adoptee, InvalidAdoptee};
+use crate::secret::Secret;
 
 /// How long an order is waited for before it is said to be under way; below the time limit of
 /// a request.
@@ -24,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const QUERY: &str = "the query must be empty, `dry_run=true` or `dry_run=false`";
 
 /// What the body is.
-const BODY: &str = "the body must be empty, `{}` or `{\"after_restore\":true}`; for a dry run, it \
-                    must be empty, and the query must be `dry_run=true`";
+const BODY: &str = "the body must be empty, `{\"after_restore\":true}` or `{\"adopt\":{…}}` (README.md); \
+                    a dry run has an empty one, and `dry_run=true` in the query";
 
 /// Runs the bootstrap again now, or says what it would do.
 pub(super) async fn register(
@@ -37,7 +39,8 @@ pub(super) async fn register(
     let ordered = order::switch(query.as_deref(), "dry_run", QUERY);
     let ordered = ordered.and_then(|dry_run| Ok((dry_run, ordered_by(&body, dry_run)?)));
     let (dry_run, ordered) = match ordered {
-        Ok(ordered) => ordered,
+        Ok((dry_run, Ok(ordered))) => (dry_run, ordered),
+        Ok((_, Err(error))) => return failed(&AdoptError::from(error).into()).into_response(),
         Err(refusal) => return Problem::from(refusal).into_response(),
     };
     let Some(registrar) = registrar else {
@@ -48,6 +51,7 @@ pub(super) async fn register(
     tracing::info!(
         dry_run,
         after_restore = matches!(ordered, RegistrationOrder::AfterRestore),
+        client.id = adopted(&ordered),
         "Audit: registration ordered through /admin/register"
     );
     if dry_run {
@@ -76,13 +80,35 @@ pub(super) async fn register(
     }
 }
 
-/// What the body orders. A dry run has none.
-fn ordered_by(body: &Bytes, dry_run: bool) -> Result<RegistrationOrder, Refusal> {
-    let members = order::members(body, &["after_restore"], BODY)?;
-    match members.get("after_restore") {
-        None => Ok(RegistrationOrder::Register),
-        Some(Value::Bool(true)) if !dry_run => Ok(RegistrationOrder::AfterRestore),
-        Some(_) => Err(Refusal::WrongBody { allowed: BODY }),
+/// What the body orders, and what is wrong with the client that it names. A dry run has none.
+fn ordered_by(
+    body: &Bytes,
+    dry_run: bool,
+) -> Result<Result<RegistrationOrder, InvalidAdoptee>, Refusal> {
+    let wrong = Refusal::WrongBody { allowed: BODY };
+    let mut members = order::members(body, &["adopt", "after_restore"], BODY)?;
+    match (members.remove("adopt"), members.remove("after_restore")) {
+        (None, None) => Ok(Ok(RegistrationOrder::Register)),
+        (None, Some(Value::Bool(true))) if !dry_run => Ok(Ok(RegistrationOrder::AfterRestore)),
+        (Some(Value::Object(mut adopt)), None) if !dry_run => {
+            let client_id = order::text(&mut adopt, "client_id", BODY)?.ok_or(wrong)?;
+            let uri = order::text(&mut adopt, "registration_client_uri", BODY)?;
+            let token = order::text(&mut adopt, "registration_access_token", BODY)?;
+            if !adopt.is_empty() {
+                return Err(wrong);
+            }
+            let adoptee = Adoptee::new(client_id, uri.as_deref(), token.map(Secret::new));
+            Ok(adoptee.map(RegistrationOrder::Adopt))
+        }
+        _ => Err(wrong),
+    }
+}
+
+/// The client that is to be adopted, for the log.
+fn adopted(order: &RegistrationOrder) -> Option<&str> {
+    match order {
+        RegistrationOrder::Adopt(adoptee) => Some(adoptee.client_id()),
+        RegistrationOrder::AfterRestore | RegistrationOrder::Register => None,
     }
 }
 
@@ -94,7 +120,7 @@ async fn carry_out(
     number: u64,
 ) -> Result<(), BootstrapError> {
     let backoff = Backoff::until(app.config.dcr.bootstrap_timeout, &app.shutdown);
-    let work = async move { registrar.carry_out(order, backoff).await };
+    let work = async move { Box::pin(registrar.carry_out(order, backoff)).await };
     let ended = app.shutdown.see_through(work).await;
     let ended = ended.unwrap_or_else(|panicked| Err(panicked.into()));
     let failure = ended.as_ref().err().map(BootstrapError::report);

@@ -208,7 +208,10 @@ impl Registrar {
         Ok(())
     }
 
-    async fn find_endpoints(&self, backoff: &mut Backoff) -> Result<Endpoints, BootstrapError> {
+    pub(super) async fn find_endpoints(
+        &self,
+        backoff: &mut Backoff,
+    ) -> Result<Endpoints, BootstrapError> {
         loop {
             let http = self.http.until(backoff.deadline());
             let (endpoints, metadata) = match endpoints::find(&http, &self.idp).await {
@@ -321,7 +324,7 @@ impl Registrar {
             self.app.ledger.record(accept).await?;
         }
         let state = self.app.ledger.state();
-        report_unsettled(&state);
+        Unsettled::log(&state);
         match plan {
             Plan::Nothing => {
                 self.report_identifier(&state);
@@ -471,26 +474,6 @@ impl Registrar {
                 "DCR_CLIENT_ID has changed, but the client_id of client `{}` cannot; hint: to \
                  replace the client, set a fresh DCR_IAT and DCR_FORCE_REPLACE=true",
                 client.client_id
-            );
-        }
-    }
-}
-
-/// What is not settled beside a client that we are, for whoever looks at the log of this start. That
-/// a candidate is rejected and that the client is gone is said where it is found.
-fn report_unsettled(state: &State) {
-    let Some(client) = state.registration() else {
-        return;
-    };
-    for unsettled in Unsettled::of(state) {
-        if !matches!(
-            unsettled,
-            Unsettled::Candidate { .. } | Unsettled::Gone { .. }
-        ) {
-            tracing::warn!(
-                client.id = %client.client_id,
-                "Not settled: {unsettled}; hint: {}",
-                unsettled.hint()
             );
         }
     }

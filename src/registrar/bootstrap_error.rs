@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::adopt_error::AdoptError;
 use super::endpoints_error::EndpointsError;
 use super::proof_error::ProofError;
 use super::registration_error::RegistrationError;
@@ -16,6 +17,9 @@ use crate::store::CommitError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BootstrapError {
+    /// A client was not adopted.
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
     /// Only an operator can decide.
     #[error("{0}")]
     Blocked(Blocked),
@@ -76,6 +80,7 @@ impl BootstrapError {
             | Self::Panicked(_)
             | Self::Refused(_)
             | Self::Stopping(_) => Class::Failure,
+            Self::Adopt(error) => error.class(),
             Self::Endpoints(error) => error.class(),
             Self::Proof(error) => error.class(),
             Self::Registration(error) => error.class(),
@@ -131,6 +136,7 @@ impl BootstrapError {
     /// What an operator can do now.
     pub fn hint(&self) -> &'static str {
         match self {
+            Self::Adopt(error) => error.hint(),
             Self::Blocked(reason) => reason.hint(),
             Self::Commit(error) => error.hint(),
             Self::Endpoints(error) => error.hint(),

@@ -20,7 +20,7 @@ use crate::state::{Adopted, Adoption, State};
 
 /// Room that is kept on the volume for an answer, with its characters escaped, before the request
 /// leaves.
-const ROOM_FOR_AN_ANSWER: usize = 1024 * 1024;
+pub(super) const ROOM_FOR_AN_ANSWER: usize = 1024 * 1024;
 
 impl Session<'_> {
     /// Sends one registration, and stores its answer before it is interpreted.

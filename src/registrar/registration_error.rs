@@ -93,8 +93,8 @@ impl RegistrationError {
                  BFF_CA_FILE), then start again"
             }
             Self::OutcomeUnknown { .. } => {
-                "a client may exist: delete it at the IdP, then set DCR_IAT to a fresh token from \
-                 `bff mint-iat`; until then nothing is sent again"
+                "a client may exist: take it over with `bff register --adopt`, or delete it at the \
+                 IdP and set a fresh DCR_IAT from `bff mint-iat`; nothing is sent again"
             }
             Self::Refused {
                 refused,

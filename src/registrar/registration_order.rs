@@ -4,11 +4,14 @@ use super::bootstrap::Registrar;
 use super::bootstrap_error::BootstrapError;
 use super::occasion::Occasion;
 use crate::app::Backoff;
+use crate::registration::Adoptee;
 use crate::state::State;
 
 /// What an operator orders.
 #[derive(Clone, Debug)]
 pub enum RegistrationOrder {
+    /// To take a client over that exists, after a proof.
+    Adopt(Adoptee),
     /// To accept an older state as it is, and to go on with it.
     AfterRestore,
     /// To register or update now.
@@ -24,9 +27,14 @@ impl Registrar {
     pub async fn carry_out(
         &self,
         order: RegistrationOrder,
-        backoff: Backoff,
+        mut backoff: Backoff,
     ) -> Result<(), BootstrapError> {
-        match order {
+        match &order {
+            RegistrationOrder::Adopt(adoptee) => {
+                self.adopt(adoptee, &mut backoff).await?;
+                // What others have changed is mended by another order.
+                return self.bootstrap(Occasion::Start, backoff).await;
+            }
             RegistrationOrder::AfterRestore => self.accept_restore().await?,
             RegistrationOrder::Register => {}
         }

@@ -82,12 +82,12 @@ impl Blocked {
             Self::OutcomeUnknown {
                 with_token: false, ..
             } => {
-                "look for the client at the IdP and delete it there, then start once without and \
-                 once with DCR_FORCE_REPLACE=true, or set a token as DCR_IAT"
+                "look for the client at the IdP: take it over with `bff register --adopt`, or delete \
+                 it, then start once without and once with DCR_FORCE_REPLACE=true"
             }
             Self::OutcomeUnknown { .. } => {
-                "look for the client at the IdP and delete it there, then mint a fresh token with \
-                 `bff mint-iat` and set it as DCR_IAT: only a new token allows a new attempt"
+                "look for the client at the IdP: take it over with `bff register --adopt`, or delete \
+                 it there and set a fresh DCR_IAT from `bff mint-iat`"
             }
             Self::RequestRefused { .. } => {
                 "have the request or the IdP's policy changed, then run `bff register` to try at \

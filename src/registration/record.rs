@@ -291,6 +291,11 @@ impl Registered {
         }
     }
 
+    /// Whether it is the same client, whatever is known of it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.issuer == other.issuer && self.client_id == other.client_id
+    }
+
     /// What the IdP has, as far as it has said.
     pub fn at_the_idp(&self) -> &ClientMetadata {
         self.seen

@@ -160,7 +160,7 @@ impl Running {
             return Ok(());
         };
         let backoff = Backoff::until(self.app.config.dcr.bootstrap_timeout, &self.app.shutdown);
-        let work = async move { registrar.carry_out(order, backoff).await };
+        let work = async move { Box::pin(registrar.carry_out(order, backoff)).await };
         let ended = self.app.shutdown.see_through(work).await;
         ended.unwrap_or_else(|panicked| Err(panicked.into()))?;
         tracing::info!("Ready");

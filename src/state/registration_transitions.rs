@@ -96,7 +96,7 @@ impl State {
         self.journal
             .add(now, event, Some(&client.client_id), detail);
         match (&self.registration, how) {
-            (Some(ours), Adoption::Registered) if !is_same(ours, &client) => {
+            (Some(ours), Adoption::Registered) if !ours.is_same(&client) => {
                 let present = ours.client_id.clone();
                 let rejected_s = 0;
                 if let Some(former) = self.candidate.take() {
@@ -148,11 +148,11 @@ impl State {
         Ok(true)
     }
 
-    fn take_place(&mut self, mut client: Registered, now: Timestamp) -> Option<String> {
+    pub(super) fn take_place(&mut self, mut client: Registered, now: Timestamp) -> Option<String> {
         self.gone = None;
         let replaced = self.registration.take();
         let (same, other): (Option<Registered>, Option<Registered>) = match replaced {
-            Some(replaced) if is_same(&replaced, &client) => (Some(replaced), None),
+            Some(replaced) if replaced.is_same(&client) => (Some(replaced), None),
             replaced => (None, replaced),
         };
         // An answer about the same client need not repeat how it is managed.
@@ -174,7 +174,7 @@ impl State {
     }
 
     /// Lists a client that is left to be deleted: once, and never one that is ours.
-    fn leave(&mut self, orphan: Orphan) {
+    pub(super) fn leave(&mut self, orphan: Orphan) {
         let candidate = self.candidate.as_ref().map(|candidate| &candidate.client);
         let mut ours = self.registration.iter().chain(candidate);
         if ours.any(|ours| is_of(&orphan, ours)) {
@@ -384,10 +384,6 @@ impl State {
             found: client.client_id.clone(),
         })
     }
-}
-
-fn is_same(one: &Registered, other: &Registered) -> bool {
-    one.issuer == other.issuer && one.client_id == other.client_id
 }
 
 fn is_of(orphan: &Orphan, client: &Registered) -> bool {

@@ -9,8 +9,8 @@ use crate::app::{NoSigner, Panicked, Stopping, Unsettled};
 use crate::config::{ConfigError, Origin};
 use crate::idp::{DiscoveryError, IdpAdminError};
 use crate::oauth::{InvalidInformation, InvalidMetadata, InvalidUrl, OAuthError};
-use crate::registrar::{BootstrapError, EndpointsError, ProofError, RegistrationError};
-use crate::registration::{Blocked, Difference, Proof, Refused, RefusedBecause};
+use crate::registrar::{AdoptError, BootstrapError, EndpointsError, ProofError, RegistrationError};
+use crate::registration::{Blocked, Difference, InvalidAdoptee, Proof, Refused, RefusedBecause};
 use crate::service::ServiceError;
 use crate::state::{ClientRefusal, RingRefusal};
 use crate::store::CommitError;
@@ -28,6 +28,12 @@ pub(super) fn messages() -> String {
     [
         section(bootstrap(), |error| {
             Entry::of(error).hint(error.hint()).class(error.class())
+        }),
+        section(adopt(), |error| {
+            Entry::of(error).hint(error.hint()).class(error.class())
+        }),
+        section(invalid_adoptee(), |error| {
+            Entry::of(error).hint(error.hint())
         }),
         section(proof(), |error| {
             Entry::of(error).hint(error.hint()).class(error.class())
@@ -90,6 +96,7 @@ fn commit() -> CommitError {
 
 fn bootstrap() -> Samples<BootstrapError> {
     samples!(BootstrapError {
+        Adopt: [AdoptError::from(InvalidAdoptee::ClientId).into()]
         Blocked: [BootstrapError::Blocked(gone(true, false))]
         Commit: [BootstrapError::Commit(commit())]
         Endpoints: [EndpointsError::NoEndpoint { name: "token_endpoint" }.into()]
@@ -103,6 +110,37 @@ fn bootstrap() -> Samples<BootstrapError> {
         Refused: [BootstrapError::Refused(ClientRefusal::NoAttempt)]
         Registration: [BootstrapError::Registration(RegistrationError::NotSent(unreachable()))]
         Stopping: [Stopping.into()]
+    })
+}
+
+fn invalid_adoptee() -> Samples<InvalidAdoptee> {
+    let (uri, token) = ("registration_client_uri", "registration_access_token");
+    let half = |given, missing| InvalidAdoptee::Half { given, missing };
+    samples!(InvalidAdoptee {
+        ClientId: [InvalidAdoptee::ClientId]
+        Half: [half(uri, token), half(token, uri)]
+        Token: [InvalidAdoptee::Token]
+        Uri: [InvalidUrl::Fragment.into()]
+    })
+}
+
+fn adopt() -> Samples<AdoptError> {
+    let client_id = || "app".to_owned();
+    let proof = |said| Box::new(a_proof(Some(said)));
+    samples!(AdoptError {
+        Invalid: [InvalidAdoptee::ClientId.into()]
+        NotAccepted: [AdoptError::NotAccepted {
+            client_id: client_id(),
+            proof: proof("HTTP 401: invalid_client"),
+        }]
+        NotRead: [AdoptError::NotRead { client_id: client_id(), what: "HTTP 503".to_owned() }]
+        OtherClient: [AdoptError::OtherClient {
+            client_id: client_id(),
+            found: "app-2".to_owned(),
+        }]
+        OtherOrigin: [AdoptError::OtherOrigin { endpoint: REGISTER.to_owned() }]
+        TokenNotAccepted: [AdoptError::TokenNotAccepted { client_id: client_id(), status: 401 }]
+        Unproven: [AdoptError::Unproven { client_id: client_id(), proof: proof("HTTP 503") }]
     })
 }
 
