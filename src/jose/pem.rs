@@ -104,6 +104,9 @@ const BINARY: &str = "this is a binary file, perhaps DER";
 
 const OPENSSH: &str = "OPENSSH PRIVATE KEY";
 
+/// Longest label of a PEM block, in characters.
+const LONGEST_LABEL: usize = 64;
+
 /// Smallest and largest RSA modulus, in bits (RFC 7518 §3.3; above, signing takes seconds).
 const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=8192;
 
@@ -196,11 +199,15 @@ fn tidied(text: &[u8]) -> Option<Zeroizing<String>> {
     Some(tidied)
 }
 
-/// The label of a line that begins a PEM block (RFC 7468 §2).
+/// The label of a line that begins a PEM block (RFC 7468 §2), if it is of printable characters and
+/// no longer than any that is in use.
 fn label(line: &str) -> Option<&str> {
-    line.trim()
+    let label = line
+        .trim()
         .strip_prefix("-----BEGIN ")?
-        .strip_suffix("-----")
+        .strip_suffix("-----")?;
+    let is_printable = label.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    (is_printable && label.len() <= LONGEST_LABEL).then_some(label)
 }
 
 fn is_private(label: &str) -> bool {
@@ -318,6 +325,17 @@ mod tests {
         ] {
             let (_, key_type) = private_key(text.as_bytes(), None).unwrap();
             assert_eq!(key_type, KeyType::Ed25519, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_that_cannot_be_shown_is_none() {
+        for label in ["PRIVATE \u{b}KEY", "PRIVATE \u{1b}[2JKEY", &"X".repeat(65)] {
+            let text = format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+
+            let error = private_key(text.as_bytes(), None).unwrap_err();
+
+            assert!(matches!(error, LoadKeyError::NoPem { .. }), "{error:?}");
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::endpoint_url::EndpointUrl;
 use super::json_members::Members;
+use super::shown_text::shown_text;
 use crate::secret::Secret;
 
 /// An initial access token (RFC 7591 §3).
@@ -75,13 +76,17 @@ pub enum InvalidInformation {
     Repeated {
         /// The name of the member.
         member: String,
-        /// Its values as they were written; those of a secret member are not shown.
+        /// Its first values as they were written, cut to a sane length; those of a secret member
+        /// are not shown, nor objects and lists, in which there can be one.
         values: Vec<String>,
     },
 }
 
 /// Members whose values are never shown.
 const SECRET_MEMBERS: [&str; 2] = ["client_secret", "registration_access_token"];
+
+/// How many values of a repeated member are shown.
+const SHOWN_VALUES: usize = 4;
 
 /// Members that only the server sets, and that an update must not repeat (RFC 7592 §2.2).
 pub const SERVER_ONLY_MEMBERS: [&str; 4] = [
@@ -148,12 +153,8 @@ impl ClientInformation {
     pub fn parse(body: &[u8]) -> Result<Self, InvalidInformation> {
         let mut members = Members::parse(body).ok_or(InvalidInformation::NotAnObject)?;
         if let Some((member, values)) = members.repeated {
-            let shown = if SECRET_MEMBERS.contains(&member.as_str()) {
-                vec![format!("{} values", values.len())]
-            } else {
-                values
-            };
-            let values = shown;
+            let values = shown(&member, &values);
+            let member = shown_text(&member);
             return Err(InvalidInformation::Repeated { member, values });
         }
         let client_id = members.take_text("client_id");
@@ -195,6 +196,25 @@ impl ManagementAccess {
                 .map(Secret::new),
         }
     }
+}
+
+/// What an error shows of the values of a repeated member.
+fn shown(member: &str, values: &[String]) -> Vec<String> {
+    if SECRET_MEMBERS.contains(&member) {
+        return vec!["values that are not shown".to_owned()];
+    }
+    let first = values.iter().take(SHOWN_VALUES);
+    let mut shown: Vec<String> = first
+        .map(|value| match value.as_bytes().first() {
+            Some(b'{') => "an object".to_owned(),
+            Some(b'[') => "a list".to_owned(),
+            _ => shown_text(value),
+        })
+        .collect();
+    if values.len() > SHOWN_VALUES {
+        shown.push("and more".to_owned());
+    }
+    shown
 }
 
 /// Whether a text can be a client identifier: visible ASCII and spaces (RFC 6749 §A.1), and not so
@@ -240,6 +260,24 @@ mod tests {
             r#"{"client_id":"c1","registration_access_token":"r1","registration_access_token":"r2"}"#,
         );
         assert!(!error.to_string().contains("r1"), "{error}");
+    }
+
+    #[test]
+    fn a_repeated_member_is_shown_in_short_and_without_what_is_inside() {
+        let parse = |body: &str| ClientInformation::parse(body.as_bytes()).unwrap_err();
+
+        let members = vec![r#""n\u001b":1"#; 1000].join(",");
+        let error = parse(&format!("{{{members}}}")).to_string();
+        assert!(error.ends_with("1, 1, 1, 1, and more"), "{error}");
+        assert!(!error.contains('\u{1b}'), "{error}");
+
+        let nested = r#"{"registration_access_token":"rat-value"}"#;
+        let error = parse(&format!(r#"{{"a":{nested},"a":[{nested}]}}"#)).to_string();
+        assert!(error.ends_with("an object, a list"), "{error}");
+
+        let long = "x".repeat(10_000);
+        let error = parse(&format!(r#"{{"a":"{long}","a":1}}"#)).to_string();
+        assert!(error.len() < 1_000, "{error}");
     }
 
     #[test]

@@ -279,6 +279,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_granted_is_shown_and_remembered_in_short() {
+        let long = format!("\u{1b}{}", "x".repeat(10_000));
+        let (_, differences) = granted_by(201, &json!({"client_id": "c1", "scope": long}));
+        let body = json!({"client_id": "c1", "token_endpoint_auth_method": long});
+
+        let RegistrationOutcome::Unusable { granted, .. } =
+            RegistrationOutcome::of(&attempt(), &answer(201, &body))
+        else {
+            panic!("accepted")
+        };
+
+        for text in [granted, differences[0].to_string()] {
+            assert!(text.len() < 1_000, "{text}");
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
+    }
+
+    #[test]
     fn a_registration_token_is_never_taken_to_another_origin() {
         let (registered, differences) = granted_by(
             201,
