@@ -64,8 +64,8 @@ async fn an_order_that_takes_long_is_followed_to_its_failure() {
 
     assert_eq!(ordered.code, Some(69), "{ordered}");
     assert_eq!(ordered.stdout, "", "{ordered}");
-    let looking = "looking for the IdP's endpoints";
-    assert!(ordered.stderr.contains(looking), "progress in {ordered}");
+    let proving = "proving that the IdP accepts the key";
+    assert!(ordered.stderr.contains(proving), "progress in {ordered}");
     assert!(ordered.stderr.contains("\nhint: "), "{ordered}");
     drop(bff);
 }

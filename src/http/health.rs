@@ -154,7 +154,13 @@ fn registration(app: &App) -> (Level, Value) {
 fn proof(app: &App) -> (Level, Value) {
     match app.condition.proof() {
         None => (Level::Ok, json!({"outcome": "none yet"})),
-        Some(proof) if proof.outcome == AuthenticationOutcome::Accepted => {
+        // An IdP that has not answered says nothing against the key.
+        Some(proof)
+            if matches!(
+                proof.outcome,
+                AuthenticationOutcome::Accepted | AuthenticationOutcome::Unknown
+            ) =>
+        {
             (Level::Ok, json!(proof))
         }
         Some(proof) => (Level::Degraded, json!(proof)),
