@@ -35,5 +35,5 @@ pub use record::{
     TokenTarget, Unmanageable,
 };
 pub use refused::{RefusalKind, Refused, RefusedBecause, RefusedRegistration};
-pub use registration_outcome::{Difference, RegistrationOutcome};
+pub use registration_outcome::{Difference, RegistrationOutcome, access_despite_repetition};
 pub use update_body::{foreign_members, has_arrived, patch_body, recorded, update_body};

@@ -78,6 +78,30 @@ async fn a_lost_client_with_a_wished_name_is_found_by_our_key() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_found_after_an_unclear_answer_keeps_the_token_of_the_answer() {
+    let world = World::new().await;
+    let twice = Fault::ReplyAfter {
+        on: REGISTER,
+        status: 201,
+        location: None,
+        body: r#"{"scope":"theirs",{members}}"#.to_owned(),
+    };
+    world.idp.faults().set_times(twice, 1);
+    let env = world.env_with_token().set("DCR_CLIENT_ID", "shop");
+
+    world.run(&env).await;
+    let changed = env.set("DCR_REDIRECT_URIS", "https://app.example/new");
+    world.run(&changed).await;
+
+    let (_, metadata) = world.idp.clients().remove(0);
+    assert_eq!(
+        metadata["redirect_uris"],
+        json!(["https://app.example/new"])
+    );
+    assert_eq!(world.received(REGISTER).len(), 1);
+}
+
+#[tokio::test]
 async fn a_crash_while_the_idp_answers_is_followed_by_a_start_that_knows_of_it() {
     let world = World::new().await;
     let (on, millis) = (REGISTER, 60_000);

@@ -194,12 +194,17 @@ impl App {
 
     /// Whether there is a client at the configured IdP that was proven and is not known to be gone: an
     /// IdP that fails then does not end the service.
+    pub fn has_proven_registration(&self) -> bool {
+        let state = self.ledger.state();
+        self.has_registration() && state.registration().is_some_and(|client| client.proven)
+    }
+
+    /// Whether there is a client at the configured IdP that is not known to be gone.
     pub fn has_registration(&self) -> bool {
         let state = self.ledger.state();
         let issuer = self.config.idp.as_ref().map(|idp| idp.issuer.as_str());
         let client = state.registration();
         client.is_some_and(|client| Some(client.issuer.as_str()) == issuer)
-            && client.is_some_and(|client| client.proven)
             && state.gone().is_none()
     }
 

@@ -188,6 +188,25 @@ impl ManagementAccess {
         }
     }
 
+    /// What a body says of access to this client though a member comes twice; none if that much is
+    /// not clear.
+    pub fn despite_repetition(body: &[u8], client_id: &str) -> Option<Self> {
+        const NEEDED: [&str; 3] = [
+            "client_id",
+            "registration_access_token",
+            "registration_client_uri",
+        ];
+        let mut members = Members::parse(body)?;
+        let is_clear = |name: &str| members.unclear.iter().all(|unclear| unclear != name);
+        let told = members.read.get("client_id");
+        let ours = told.is_none_or(|told| *told == *client_id);
+        if !ours || !NEEDED.into_iter().all(is_clear) {
+            return None;
+        }
+        let access = Self::taken(&mut members);
+        access.registration_access_token.is_some().then_some(access)
+    }
+
     fn taken(members: &mut Members) -> Self {
         Self {
             registration_client_uri: members.take_text("registration_client_uri"),

@@ -18,6 +18,8 @@ pub(super) struct Members {
     pub(super) read: Map<String, Value>,
     /// A name that is there more than once, with its first values, as they are shown.
     pub(super) repeated: Option<(String, Vec<String>)>,
+    /// Each name that is there more than once.
+    pub(super) unclear: Vec<String>,
 }
 
 impl Members {
@@ -30,6 +32,7 @@ impl Members {
             let same = |(other, _): &&(String, Box<RawValue>)| other == name;
             let earlier = members.iter().take(index).any(|member| same(&member));
             if earlier {
+                found.unclear.push(name.clone());
                 if found.repeated.is_none() {
                     let values = members.iter().filter(same);
                     let values = values.map(|(_, value)| shown_text(value.get()));

@@ -14,7 +14,7 @@ use crate::jose::Algorithm;
 use crate::oauth::{ClientInformation, InitialAccessToken, shown_url};
 use crate::registration::{
     Attempt, AuthenticationOutcome, MintedIat, RawAnswer, Refused, Registered, RegistrationOutcome,
-    TokenFingerprint, TokenTarget,
+    TokenFingerprint, TokenTarget, access_despite_repetition,
 };
 use crate::state::{Adopted, Adoption, State};
 
@@ -281,6 +281,7 @@ impl Session<'_> {
         let (issuer, started_at) = (&attempt.issuer, attempt.started_at);
         let found = Registered {
             proven: true,
+            management: access_despite_repetition(attempt, client_id),
             ..Registered::new(issuer, client_id, asked.clone(), asked, started_at)
         };
         self.adopt(&found, attempt.token.as_ref(), Adoption::Found)
@@ -289,7 +290,7 @@ impl Session<'_> {
             client.id = client_id,
             "Client `{client_id}` exists after all; its registration is adopted"
         );
-        if !self.client.renew().await? {
+        if found.management.is_none() && !self.client.renew().await? {
             tracing::warn!(
                 client.id = client_id,
                 "The registration access token of client `{client_id}` was lost with the answer; \

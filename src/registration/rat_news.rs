@@ -45,6 +45,10 @@ impl RatNews {
                     access: ManagementAccess::parse(body),
                     ..news
                 }),
+                Err(InvalidInformation::Repeated { .. }) => Some(Self {
+                    access: ManagementAccess::despite_repetition(body, client_id)?,
+                    ..news
+                }),
                 // It is about another client, or cannot be read.
                 Ok(_) | Err(_) => None,
             },
@@ -80,6 +84,26 @@ mod tests {
             assert!(news(status, &other).is_none(), "{status}");
         }
         assert_eq!(token(400, &format!("{{{rat}}}")), None);
+    }
+
+    #[test]
+    fn a_token_is_taken_though_another_member_comes_twice() {
+        let token = |members: &str| {
+            let body = format!(r#"{{{members},"registration_access_token":"new"}}"#);
+            let token = news(200, &body)?.access.registration_access_token?;
+            Some(token.expose().to_owned())
+        };
+
+        for ours in [r#""client_id":"c1","a":1,"a":2"#, r#""a":1,"a":2"#] {
+            assert_eq!(token(ours).as_deref(), Some("new"), "{ours}");
+        }
+        for unclear in [
+            r#""client_id":"c2","a":1,"a":2"#,
+            r#""client_id":"c1","client_id":"c2""#,
+            r#""client_id":"c1","registration_access_token":"other""#,
+        ] {
+            assert_eq!(token(unclear), None, "{unclear}");
+        }
     }
 
     #[test]

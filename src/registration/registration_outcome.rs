@@ -8,8 +8,8 @@ use super::kept::{COMPARED, kept};
 use super::record::{Attempt, RawAnswer, Registered};
 use super::refused::{Refused, is_proxy};
 use crate::oauth::{
-    ClientInformation, ClientMetadata, EndpointUrl, InvalidInformation, Management, SentSecrets,
-    answer_text, not_json_text, shown_url,
+    ClientInformation, ClientMetadata, EndpointUrl, InvalidInformation, Management,
+    ManagementAccess, SentSecrets, answer_text, not_json_text, shown_url,
 };
 
 /// What an answer of the registration endpoint means.
@@ -97,7 +97,7 @@ impl RegistrationOutcome {
     fn granted(attempt: &Attempt, information: ClientInformation, answer: &RawAnswer) -> Self {
         let sent = &answer.sent;
         let mut differences = compare(attempt, &information, sent);
-        let management = match management(attempt, &information, sent) {
+        let management = match management(attempt, &information.access, sent) {
             Ok(management) => management,
             Err(difference) => {
                 differences.push(difference);
@@ -147,16 +147,25 @@ impl RegistrationOutcome {
     }
 }
 
+/// Access to the client of an attempt whose answer has a member twice, where no doubt is about that.
+pub fn access_despite_repetition(attempt: &Attempt, client_id: &str) -> Option<Management> {
+    let answer = attempt.answer.as_ref();
+    let answer = answer.filter(|answer| (200..300).contains(&answer.status))?;
+    let body = answer.body.expose().as_bytes();
+    let access = ManagementAccess::despite_repetition(body, client_id)?;
+    management(attempt, &access, &answer.sent).ok().flatten()
+}
+
 /// Takes the URI and the token together or not at all, and only on the origin of the registration
 /// endpoint: a token that is sent to another origin is disclosed (RFC 7592 §3).
 fn management(
     attempt: &Attempt,
-    information: &ClientInformation,
+    access: &ManagementAccess,
     sent: &SentSecrets,
 ) -> Result<Option<Management>, Difference> {
     let (uri, token) = match (
-        &information.access.registration_client_uri,
-        &information.access.registration_access_token,
+        &access.registration_client_uri,
+        &access.registration_access_token,
     ) {
         (Some(uri), Some(token)) => (uri, token),
         (None, None) => return Ok(None),

@@ -193,7 +193,7 @@ async fn keep_trying(app: &App, registrar: &Registrar) -> Result<(), ServiceErro
         let spared = error.spares_the_registration();
         let error = ServiceError::from(error);
         // What is registered goes on serving and signing, and is proven again by itself.
-        let registered = spared && app.has_registration();
+        let registered = spared && app.has_proven_registration();
         if !dcr.allow_failure && !registered {
             return Err(error);
         }
