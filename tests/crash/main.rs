@@ -18,8 +18,15 @@
     reason = "a test says what is wrong by panicking, and spawns what it likes"
 )]
 
+#[allow(dead_code, reason = "shared with another test")]
+mod bench;
+#[allow(dead_code, reason = "shared with another test")]
+mod contents;
 mod disk;
+#[allow(dead_code, reason = "shared with another test")]
 mod net;
+#[allow(dead_code, reason = "shared with another test")]
+mod program;
 mod record;
 mod reencrypt;
 mod scenario;
@@ -34,11 +41,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::bench::Bench;
 use crate::disk::Promise;
+use crate::program::End;
 use crate::record::Wrong;
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::steps::{Fault, Random, Step, Target};
-use crate::world::{Bench, Broken, End, World};
+use crate::world::{Broken, World};
 
 /// The longest that one point may take.
 const LONGEST: Duration = Duration::from_secs(20);

@@ -4,10 +4,13 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bff::app::PublishedJwks;
 use bff::transport::HttpClient;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
+use crate::contents::{Answer, Door, Odd};
 use crate::steps::{Fault, Kind, Steps};
 
 /// The wires of one run after the other.
@@ -16,9 +19,30 @@ pub(crate) struct Wires {
     /// Made once: it reads the trust anchors of the system.
     pub(crate) http: HttpClient,
     steps: Mutex<Option<Arc<Steps>>>,
-    jwks: Mutex<Option<Vec<u8>>>,
+    jwks: Mutex<Option<watch::Receiver<Arc<PublishedJwks>>>>,
     posts: Mutex<Vec<Post>>,
     writes: Mutex<Vec<String>>,
+    odd: Mutex<Vec<Oddity>>,
+    delivered: Mutex<Vec<Delivered>>,
+}
+
+/// How answers are changed on their way.
+#[derive(Clone, Debug)]
+struct Oddity {
+    at: Door,
+    how: Odd,
+    /// To how many answers this still happens; `None`: until it is mended.
+    times: Option<u32>,
+}
+
+/// An answer that the program has received whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivered {
+    pub(crate) door: Door,
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+    /// The answer as the IdP gave it.
+    pub(crate) original: Vec<u8>,
 }
 
 /// One registration that was sent.
@@ -41,6 +65,8 @@ impl Wires {
             jwks: Mutex::default(),
             posts: Mutex::default(),
             writes: Mutex::default(),
+            odd: Mutex::default(),
+            delivered: Mutex::default(),
         }
     }
 
@@ -51,7 +77,7 @@ impl Wires {
     }
 
     /// What the program serves.
-    pub(crate) fn publish(&self, jwks: Vec<u8>) {
+    pub(crate) fn publish(&self, jwks: watch::Receiver<Arc<PublishedJwks>>) {
         *lock(&self.jwks) = Some(jwks);
     }
 
@@ -60,7 +86,7 @@ impl Wires {
         lock(&self.posts).clone()
     }
 
-    /// The changes sent, each as its method.
+    /// The changes sent, each as its method; `mint` and `renew` to the administration.
     pub(crate) fn writes(&self) -> Vec<String> {
         lock(&self.writes).clone()
     }
@@ -68,6 +94,41 @@ impl Wires {
     pub(crate) fn forget(&self) {
         lock(&self.posts).clear();
         lock(&self.writes).clear();
+    }
+
+    /// Changes answers on their way.
+    pub(crate) fn distort(&self, at: Door, how: Odd, times: Option<u32>) {
+        lock(&self.odd).push(Oddity { at, how, times });
+    }
+
+    /// Ends all that was begun with [`Wires::distort`].
+    pub(crate) fn mend(&self) {
+        lock(&self.odd).clear();
+        lock(&self.delivered).clear();
+    }
+
+    /// What was distorted until it is mended.
+    pub(crate) fn distorted(&self) -> Vec<Door> {
+        lock(&self.odd).iter().map(|odd| odd.at).collect()
+    }
+
+    /// Whether something is distorted a counted number of times.
+    pub(crate) fn has_counted(&self) -> bool {
+        lock(&self.odd).iter().any(|odd| odd.times.is_some())
+    }
+
+    /// The answers since the last call.
+    pub(crate) fn delivered(&self) -> Vec<Delivered> {
+        std::mem::take(&mut lock(&self.delivered))
+    }
+
+    fn odd(&self, door: Door) -> Option<Odd> {
+        let mut all = lock(&self.odd);
+        let odd = all.iter_mut().find(|odd| odd.at == door)?;
+        odd.times = odd.times.map(|times| times - 1);
+        let how = odd.how.clone();
+        all.retain(|odd| odd.times != Some(0));
+        Some(how)
     }
 
     fn step(
@@ -120,9 +181,11 @@ pub(crate) async fn serve_jwks(listener: TcpListener, wires: Arc<Wires>) {
                 }
                 _ => return Ok(()),
             }
-            let Some(body) = lock(&wires.jwks).clone() else {
+            let published = lock(&wires.jwks).clone();
+            let Some(published) = published else {
                 return Ok(());
             };
+            let body = published.borrow().body.to_vec();
             let head = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
                  connection: close\r\n\r\n",
@@ -152,13 +215,27 @@ async fn pass_on(mut stream: TcpStream, idp: SocketAddr, wires: &Wires) -> io::R
             refused: false,
         });
     }
-    if post || !matches!(method, "GET" | "POST") {
-        lock(&wires.writes).push(method.to_owned());
+    let door = Door::of(&request.line);
+    let administers = matches!(door, Some(Door::Mint | Door::Renew));
+    if post || administers || !matches!(method, "GET" | "POST") {
+        let what = match door {
+            Some(Door::Mint) => "mint",
+            Some(Door::Renew) => "renew",
+            _ => method,
+        };
+        lock(&wires.writes).push(what.to_owned());
     }
     if fault == Some(Fault::Fail) {
         return Ok(());
     }
-    let answer = ask(idp, &request).await?;
+    let answer = Answer::of(&ask(idp, &request).await?);
+    let original = answer.body.clone();
+    let answer = match door.and_then(|door| wires.odd(door)) {
+        Some(odd) => odd.applied(answer),
+        None => answer,
+    };
+    let (status, body) = (answer.status, answer.body.clone());
+    let answer = answer.bytes();
     match fault {
         Some(Fault::KillAfter) => {
             steps.kill();
@@ -176,12 +253,18 @@ async fn pass_on(mut stream: TcpStream, idp: SocketAddr, wires: &Wires) -> io::R
         Some(Fault::KillNext) => steps.doom(),
         _ => {}
     }
-    let status: u16 = std::str::from_utf8(&answer[9..12])
-        .unwrap()
-        .parse()
-        .unwrap();
-    if post && (300..500).contains(&status) {
+    // What a server or a proxy says that has not carried the request out.
+    let refusal = matches!(status, 307 | 308 | 400..=407 | 409..=499);
+    if post && refusal {
         lock(&wires.posts).last_mut().unwrap().refused = true;
+    }
+    if let Some(door) = door {
+        lock(&wires.delivered).push(Delivered {
+            door,
+            status,
+            body,
+            original,
+        });
     }
     stream.write_all(&answer).await
 }

@@ -1,41 +1,25 @@
 //! One identity, from its first start to its last.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bff::app::{App, Backoff, Parts};
-use bff::clock::Clock;
-use bff::config::{Config, Env, Overrides};
 use bff::disk::Disk;
-use bff::local_files::{Directories, Outlets};
-use bff::registrar::{Occasion, Registrar};
+use bff::local_files::Directories;
+use bff::registrar::Occasion;
 use bff::registration::{Registered, TokenFingerprint};
 use bff::state::{Event, State};
 use bff::store::{FileStore, Store};
-use dev_idp::{DevIdp, Fault as IdpFault, JwksCachePolicy};
-use socket2::{Domain, Socket, Type};
+use dev_idp::Fault as IdpFault;
 
-use crate::disk::{Loss, Mount, Promise, SimDisk};
-use crate::net::{Wires, listen, proxy, serve_jwks};
-use crate::record::{Record, Recorded, Wrong};
+use crate::bench::Bench;
+use crate::disk::{Loss, Promise, SimDisk};
+use crate::program::{End, Program, Slot, Work};
+use crate::record::{Record, Wrong};
 use crate::scenario::{NEW, OLD, REFUSED, Scenario, Token};
 use crate::steps::{Random, Step, Steps, Target};
-
-/// An IdP and the wires to it, used for one world after the other.
-pub(crate) struct Bench {
-    idp: DevIdp,
-    wires: Arc<Wires>,
-    origin: String,
-    jwks: SocketAddr,
-    /// Holds an address that refuses connections.
-    refused: Socket,
-    directory: tempfile::TempDir,
-}
 
 /// What is deliberately broken.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -61,56 +45,18 @@ pub(crate) struct World<'a> {
     first: Vec<TokenFingerprint>,
 }
 
-/// How a run ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    Ready,
-    Failed { error: String, hint: &'static str },
-    Killed,
-}
-
 /// Starts in which a world must come to rest.
 const ROUNDS: usize = 8;
 
 const NEWEST: &str = "https://app.example/newest";
-
-impl Bench {
-    pub(crate) async fn new() -> Self {
-        let (to_idp, idp) = listen().await;
-        let (to_proxy, origin) = listen().await;
-        let (to_jwks, jwks) = listen().await;
-        let origin = format!("http://{origin}");
-        let wires = Arc::new(Wires::new());
-        tokio::spawn(proxy(to_proxy, idp, Arc::clone(&wires)));
-        tokio::spawn(serve_jwks(to_jwks, Arc::clone(&wires)));
-        let idp = DevIdp::builder()
-            .listener(to_idp)
-            .base_url(&origin)
-            .jwks_cache(JwksCachePolicy::NoCache)
-            .start()
-            .await
-            .unwrap();
-        let refused = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        refused.bind(&any.into()).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("bff.toml"), "").unwrap();
-        Self {
-            idp,
-            wires,
-            origin,
-            jwks,
-            refused,
-            directory,
-        }
-    }
-}
 
 impl<'a> World<'a> {
     /// A world in which the interrupted start comes next.
     pub(crate) async fn new(bench: &'a Bench, scenario: Scenario, broken: Broken) -> World<'a> {
         bench.idp.forget_everything().unwrap();
         bench.idp.faults().clear();
+        bench.wires.mend();
+        bench.wall.set_ahead(0);
         bench.idp.faults().set(IdpFault::RotateOnRead);
         bench.idp.faults().set(IdpFault::RotateOnUpdate);
         let mut world = Self {
@@ -216,16 +162,18 @@ impl<'a> World<'a> {
 
     async fn start(&mut self, target: Target, error: ErrorKind) -> (End, Vec<Step>) {
         let steps = Arc::new(Steps::new(target));
-        let app = Arc::new(Mutex::new(None));
-        let mut task = tokio::spawn(run(
-            self.disk.mount(Arc::clone(&steps), error),
-            self.config(),
-            self.record.clone(),
-            self.broken.lagging,
-            Arc::clone(&self.bench.wires),
-            Arc::clone(&app),
-            std::mem::replace(&mut self.occasion, Occasion::Start),
-        ));
+        let slot = Slot::default();
+        let program = Program {
+            config: self.bench.config(&self.settings),
+            record: self.record.clone(),
+            lagging: self.broken.lagging,
+            wires: Arc::clone(&self.bench.wires),
+            clock: self.bench.wall.clock(),
+            slot: Arc::clone(&slot),
+            work: Work::Bootstrap(std::mem::replace(&mut self.occasion, Occasion::Start)),
+        };
+        let mount = self.disk.mount(Arc::clone(&steps), error);
+        let mut task = tokio::spawn(program.run(mount));
         self.bench.wires.connect(Some(Arc::clone(&steps)));
         let joined = tokio::select! {
             joined = &mut task => joined,
@@ -241,22 +189,12 @@ impl<'a> World<'a> {
             Ok(Err((error, hint))) => End::Failed { error, hint },
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        let app: Option<Arc<App>> = app.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let app = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(app) = app {
             self.record.shown(&app.ledger.state());
         }
         self.check();
         (end, steps.taken())
-    }
-
-    fn config(&self) -> Config {
-        let file = self.bench.directory.path().join("bff.toml");
-        let env: Env = self
-            .settings
-            .iter()
-            .map(|(name, value)| (*name, value.clone()))
-            .collect();
-        Config::load(&env, Some(&file), &Overrides::default()).unwrap()
     }
 
     fn set(&mut self, settings: &[(&'static str, &'static str)]) {
@@ -470,62 +408,4 @@ impl<'a> World<'a> {
             }
         }
     }
-}
-
-type Slot = Arc<Mutex<Option<Arc<App>>>>;
-
-/// The program, from its start to readiness.
-async fn run(
-    mount: Mount,
-    config: Config,
-    record: Record,
-    lagging: bool,
-    wires: Arc<Wires>,
-    slot: Slot,
-    occasion: Occasion,
-) -> Result<(), (String, &'static str)> {
-    let (keys, state) = (&config.keys.keys_dir, &config.keys.state_dir);
-    let disk: Arc<dyn Disk> = Arc::new(mount);
-    let directories = Directories::open(Arc::clone(&disk), keys, state, "a run")
-        .map_err(|error| (error.to_string(), error.hint()))?;
-    let store = Arc::new(Recorded {
-        store: FileStore::new(Arc::clone(&disk), keys, state),
-        record,
-        begun: Mutex::new(false),
-        lagging: lagging.then(Mutex::default),
-    });
-    let parts = Parts {
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        directories,
-        outlets: Outlets::new(disk, keys, state, None),
-    };
-    let result = Box::pin(serve(parts, config, wires, slot, occasion)).await;
-    store.catch_up();
-    result
-}
-
-async fn serve(
-    parts: Parts,
-    config: Config,
-    wires: Arc<Wires>,
-    slot: Slot,
-    occasion: Occasion,
-) -> Result<(), (String, &'static str)> {
-    let app = App::open_with(parts, config, Clock::system())
-        .await
-        .map_err(|error| (error.to_string(), error.hint()))?;
-    let app = Arc::new(app);
-    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&app));
-    wires.publish(app.ledger.published().borrow().body.to_vec());
-    app.serving()
-        .await
-        .map_err(|error| (error.to_string(), "the state is not as it was"))?;
-    app.show_locally().await;
-    let idp = app.config.idp.clone().unwrap();
-    let registrar = Registrar::with_client(Arc::clone(&app), idp, wires.http.clone());
-    let backoff = Backoff::until(Duration::ZERO, &app.shutdown);
-    registrar
-        .bootstrap(occasion, backoff)
-        .await
-        .map_err(|error| (error.chain(), error.hint()))
 }
