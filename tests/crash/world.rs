@@ -328,9 +328,13 @@ impl<'a> World<'a> {
             let registered = state.registration();
             registered.is_some_and(|registered| !registered.is_manageable())
         };
+        // What was refused is asked again on order; a lost token is renewed with the
+        // administrator's.
+        self.occasion = Occasion::Order;
         if self.scenario.replaces {
             self.mint();
-        } else if unmanaged(&state) {
+        }
+        if unmanaged(&state) {
             self.ask_administrator();
         }
     }
