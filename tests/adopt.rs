@@ -21,7 +21,7 @@ const REGISTER: Endpoint = Endpoint::Register;
 const TOKEN: &str = "an-admin-token-of-32-characters!";
 
 /// A client with the way to change it.
-struct Client {
+struct Managed {
     client_id: String,
     uri: String,
     token: String,
@@ -210,7 +210,7 @@ async fn adopt(env: &Env, arguments: &[&str], input: &str) -> Ended {
 }
 
 /// A client that somebody else has registered.
-async fn stranger(world: &World, keys: &str, value: Value) -> Client {
+async fn stranger(world: &World, keys: &str, value: Value) -> Managed {
     let metadata = json!({
         "token_endpoint_auth_method": "private_key_jwt", keys: value,
         "redirect_uris": ["https://app.example/cb"], "scope": "openid",
@@ -224,7 +224,7 @@ async fn stranger(world: &World, keys: &str, value: Value) -> Client {
     .body(metadata.to_string());
     let answer: Value = send(post).await.json();
     let text = |name: &str| answer[name].as_str().unwrap().to_owned();
-    Client {
+    Managed {
         client_id: text("client_id"),
         uri: text("registration_client_uri"),
         token: text("registration_access_token"),
