@@ -179,17 +179,17 @@ impl<'a> World<'a> {
         let mount = self.disk.mount(Arc::clone(&steps), error);
         let mut task = tokio::spawn(program.run(mount));
         self.bench.wires.connect(Some(Arc::clone(&steps)));
-        let joined = tokio::select! {
-            joined = &mut task => Some(joined),
-            () = steps.killed() => {
-                task.abort();
-                Some(task.await)
-            }
-            () = tokio::time::sleep(LONGEST) => {
-                task.abort();
-                None
+        let ended = async {
+            tokio::select! {
+                joined = &mut task => joined,
+                () = steps.killed() => {
+                    task.abort();
+                    (&mut task).await
+                }
             }
         };
+        let joined = tokio::time::timeout(LONGEST, ended).await.ok();
+        task.abort();
         self.bench.wires.connect(None);
         let end = match joined {
             None => return Some(Complaint::new(Promise::Ends, "a start hangs")),
