@@ -1,5 +1,6 @@
 //! Ready is who is registered with a key that was accepted when it was last asked.
 
+use bff::registrar::RegistrationOrder;
 use bff::registration::AuthenticationOutcome::{Accepted, Rejected};
 use bff::rotator::{Mode, Order};
 use dev_idp::{Endpoint, Fault};
@@ -22,7 +23,9 @@ async fn an_idp_that_is_down_changes_nothing_and_neither_does_a_restart() {
     assert!(running.stop(std::future::pending()).await);
     let running = scene.start(&[("BFF_BOOTSTRAP_TIMEOUT", "0")]).await;
     assert!(!running.app.is_ready(), "before the IdP was asked");
-    assert!(running.bootstrap().await.is_err());
+    // A start goes on trying, and an order is one try.
+    let order = RegistrationOrder::Register;
+    assert!(running.order(order).await.is_err());
     assert!(running.app.is_ready());
     assert_eq!(verdict(&running), Some(Accepted));
     assert!(running.stop(std::future::pending()).await);
