@@ -30,8 +30,8 @@ pub struct Registered {
     /// When the client came to be.
     pub registered_at: Timestamp,
     /// Whether the IdP has accepted it with one of our keys, as far as that can be told. A document
-    /// of before does not say.
-    #[serde(default = "yes")]
+    /// of before does not say, and a proven client needs no word.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub proven: bool,
     /// Whether it was registered without a token: the IdP lets everybody register.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
