@@ -9,6 +9,6 @@ mod idp_admin;
 mod token;
 
 pub use dcr::{DcrClient, ManagementClient};
-pub use discovery::{DiscoveryError, discover};
+pub use discovery::{DiscoveryError, MetadataAnswer, discover, metadata_of};
 pub use idp_admin::{IdpAdminClient, IdpAdminError, MintRequest, MintedToken, Renewed};
 pub use token::{CodeRedemption, TokenClient};

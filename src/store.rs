@@ -5,7 +5,7 @@
 
 mod bad_document;
 mod damaged_files;
-mod encoding;
+pub mod encoding;
 mod file_store;
 mod place;
 mod reserve;

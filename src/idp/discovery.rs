@@ -115,9 +115,9 @@ pub async fn discover(
         let asked = http.request(Method::GET, url.as_str()).send().await;
         let read = asked
             .map_err(DiscoveryError::from)
-            .and_then(|answer| read(&url, &answer, issuer));
+            .and_then(|answer| metadata_of(&url, &answer, issuer));
         match (read, found.take()) {
-            (Ok(Read::Metadata(metadata)), earlier) => {
+            (Ok(MetadataAnswer::Metadata(metadata)), earlier) => {
                 let metadata = match earlier {
                     Some(earlier) => earlier.completed_by(metadata),
                     None => metadata,
@@ -127,7 +127,7 @@ pub async fn discover(
                 }
                 found = Some(metadata);
             }
-            (Ok(Read::Nothing(what)), earlier) => {
+            (Ok(MetadataAnswer::Nothing(what)), earlier) => {
                 tried.push(format!("{url} ({what})"));
                 found = earlier;
             }
@@ -142,17 +142,31 @@ pub async fn discover(
     found.ok_or(DiscoveryError::NotFound { locations: tried })
 }
 
-enum Read {
+/// What one answer to the question for metadata holds.
+#[derive(Debug)]
+pub enum MetadataAnswer {
+    /// Metadata of the issuer that is configured.
     Metadata(ServerMetadata),
     /// What was there in its place.
     Nothing(String),
 }
 
-fn read(url: &EndpointUrl, answer: &Answer, issuer: &str) -> Result<Read, DiscoveryError> {
+/// Reads one answer.
+///
+/// # Errors
+///
+/// [`DiscoveryError`] for the metadata of another issuer, and for an IdP that is busy or fails.
+pub fn metadata_of(
+    url: &EndpointUrl,
+    answer: &Answer,
+    issuer: &str,
+) -> Result<MetadataAnswer, DiscoveryError> {
     let location = url.to_string();
     let what = match answer.status {
         200 => match ServerMetadata::parse(answer.bytes()) {
-            Ok(metadata) if metadata.issuer == issuer => return Ok(Read::Metadata(metadata)),
+            Ok(metadata) if metadata.issuer == issuer => {
+                return Ok(MetadataAnswer::Metadata(metadata));
+            }
             Ok(metadata) => {
                 return Err(DiscoveryError::IssuerMismatch {
                     location,
@@ -177,5 +191,5 @@ fn read(url: &EndpointUrl, answer: &Answer, issuer: &str) -> Result<Read, Discov
             (None, None) => format!("HTTP {status}"),
         },
     };
-    Ok(Read::Nothing(what))
+    Ok(MetadataAnswer::Nothing(what))
 }

@@ -10,7 +10,7 @@ use crate::state::{Rev, State};
 /// A state that could not be read back, so that it was not written.
 #[derive(Debug, thiserror::Error)]
 #[error("the state does not survive being written and read")]
-pub(super) struct NotReadable;
+pub struct NotReadable;
 
 /// The format written.
 const VERSION: u64 = 2;
@@ -34,7 +34,7 @@ struct Document<S> {
 /// # Errors
 ///
 /// [`NotReadable`]; such a document must not replace one that is.
-pub(super) fn encode(state: &State, rev: Rev) -> Result<Vec<u8>, NotReadable> {
+pub fn encode(state: &State, rev: Rev) -> Result<Vec<u8>, NotReadable> {
     let text = written(state, rev)?;
     let (read, read_rev) = decode(&text).map_err(|_| NotReadable)?;
     if read_rev == rev && written(&read, rev)? == text {
@@ -55,8 +55,8 @@ fn written(state: &State, rev: Rev) -> Result<Vec<u8>, NotReadable> {
     seal(text).ok_or(NotReadable)
 }
 
-/// Adds the checksum to the text of an object.
-pub(super) fn seal(mut text: Vec<u8>) -> Option<Vec<u8>> {
+/// Adds the checksum to the text of an object; none if it does not end as [`encode`] lets it end.
+pub fn seal(mut text: Vec<u8>) -> Option<Vec<u8>> {
     text.truncate(text.strip_suffix(b"\n}")?.len());
     let checksum = checksum(&text);
     text.extend_from_slice(BEFORE_CHECKSUM);
@@ -70,7 +70,7 @@ pub(super) fn seal(mut text: Vec<u8>) -> Option<Vec<u8>> {
 /// # Errors
 ///
 /// [`BadDocument`], which never quotes the document: it holds a token.
-pub(super) fn decode(text: &[u8]) -> Result<(State, Rev), BadDocument> {
+pub fn decode(text: &[u8]) -> Result<(State, Rev), BadDocument> {
     let mut members: Map<String, Value> = serde_json::from_slice(text).map_err(|error| {
         BadDocument::Parse(format!("line {} column {}", error.line(), error.column()))
     })?;
