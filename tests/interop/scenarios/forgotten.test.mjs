@@ -16,7 +16,7 @@ const WAYS = [
 ];
 
 for (const [what, lose] of WAYS) {
-  test(`${what} is named, and gets a new client for a fresh token alone`, async (t) => {
+  test(`${what} is named, and gets a new client on order alone`, async (t) => {
     const before = await startProvider(t);
     const deployment = await newDeployment(t, { issuer: before.issuer });
     const token = await before.mintInitialAccessToken();
@@ -27,17 +27,21 @@ for (const [what, lose] of WAYS) {
 
     const provider = await lose(t, before);
     provider.requests.length = 0;
-    for (const settings of [{}, { DCR_IAT: token }]) {
+    const spare = await provider.mintInitialAccessToken();
+    for (const settings of [{}, { DCR_IAT: token }, { DCR_IAT: spare }]) {
       const refused = await deployment.start(settings);
       assert.equal(await refused.exited(), 77);
       const [complaint] = refused.output.complaints().map(({ message }) => message);
-      assert.match(complaint, new RegExp(`knows neither client \`${lost}\`.*bff mint-iat.*DCR_IAT`));
+      assert.match(complaint, new RegExp(`perhaps does not know client \`${lost}\`.*bff mint-iat.*DCR_FORCE_REPLACE=true`));
       assertNoSecrets(refused.output, provider);
     }
     assert.deepEqual(provider.registrationWrites(), []);
 
     provider.requests.length = 0;
-    const anew = await deployment.start({ DCR_IAT: await provider.mintInitialAccessToken() });
+    const anew = await deployment.start({
+      DCR_IAT: await provider.mintInitialAccessToken(),
+      DCR_FORCE_REPLACE: "true",
+    });
     await anew.ready();
     const clients = provider.clients();
     assert.equal(clients.length, 1);
