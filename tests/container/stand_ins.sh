@@ -11,6 +11,8 @@ own_engine=''
 # start_own_engine: a daemon that this run owns; docker and compose find it by DOCKER_HOST.
 start_own_engine() {
   need dockerd docker.io iptables iptables
+  # The client that belongs to it: one from elsewhere may have no builder.
+  export PATH=/usr/bin:$PATH
   mkdir -p "$ENGINE"
   dockerd --host "unix://$scratch/docker.sock" --pidfile "$scratch/docker.pid" \
     --exec-root "$scratch/exec" --data-root "$ENGINE/data" >"$scratch/dockerd.log" 2>&1 &
