@@ -461,6 +461,34 @@ async fn a_client_that_cannot_be_deleted_yet_is_listed_until_it_is() {
     assert_eq!(world.received(Endpoint::Delete).len(), 3);
 }
 
+/// That the IdP rejects it says nothing about a client that it never accepted.
+#[tokio::test]
+async fn a_client_that_was_never_accepted_is_listed_until_its_deletion_is_answered() {
+    let world = World::new().await;
+    let ours = world.registered().await;
+    let (member, value) = ("token_endpoint_auth_method", json!("client_secret_basic"));
+    let faults = world.idp.faults();
+    faults.set(Fault::SubstituteMember {
+        member: member.to_owned(),
+        value,
+    });
+    let on = Endpoint::Delete;
+    faults.set(Fault::Status { on, status: 503 });
+    let replace = world.env_with_token().set("DCR_FORCE_REPLACE", "true");
+    world.run(&replace).await;
+    let left = world.clients().into_iter().find(|client| *client != ours);
+    let left = left.unwrap();
+    faults.clear();
+    an_hour_later(&world, &left);
+    faults.set(Fault::Status { on, status: 401 });
+
+    let ended = world.run(&world.env()).await;
+
+    assert!(world.clients().contains(&left));
+    let orphans = world.volume.state()["orphans"].to_string();
+    assert!(orphans.contains(&left), "{orphans} {ended}");
+}
+
 #[tokio::test]
 async fn an_answer_about_another_client_is_not_believed() {
     let world = World::new().await;

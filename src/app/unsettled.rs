@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::registration::Blocked;
 use crate::state::State;
 
 /// Something that an operator should settle, or that time will.
@@ -17,6 +18,8 @@ pub enum Unsettled {
         issuer: String,
         /// When it began.
         started_at: Timestamp,
+        /// Whether an initial access token went with it.
+        with_token: bool,
         /// The client whose place the new one was to take.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         present: Option<String>,
@@ -39,6 +42,8 @@ pub enum Unsettled {
         since: Timestamp,
         /// Whether the IdP answers an unknown client otherwise than a wrong key.
         certain: bool,
+        /// Whether the IdP lets everybody register.
+        open: bool,
     },
     /// A client that is no longer used and may still exist.
     Orphan {
@@ -81,6 +86,7 @@ impl Unsettled {
         let attempt = state.attempt().map(|attempt| Self::Attempt {
             issuer: attempt.issuer.clone(),
             started_at: attempt.started_at,
+            with_token: attempt.token.is_some(),
             present: present.clone(),
         });
         let candidate = state.candidate().map(|candidate| Self::Candidate {
@@ -92,6 +98,7 @@ impl Unsettled {
             client_id: gone.client_id.clone(),
             since: gone.since,
             certain: gone.certain,
+            open: state.registration().is_some_and(|client| client.open),
         });
         let orphans = state.orphans().iter().map(|orphan| Self::Orphan {
             client_id: orphan.client_id.clone(),
@@ -126,27 +133,19 @@ impl Unsettled {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Attempt {
-                present: Some(_), ..
+                present: Some(_),
+                with_token: true,
+                ..
             } => {
                 "look for it at the IdP: take it over with `bff register --adopt`, or delete it; to \
                  try again, set a fresh DCR_IAT and DCR_FORCE_REPLACE=true"
             }
-            Self::Attempt { .. } => {
-                "look for it at the IdP: take it over with `bff register --adopt`, or delete it \
-                 there and set a fresh DCR_IAT from `bff mint-iat`"
-            }
+            Self::Attempt { with_token, .. } => Blocked::hint_for_unknown(*with_token),
             Self::Candidate { .. } => {
                 "it is tried every minute and given up after an hour of rejections; the IdP's log \
                  says why it rejects the client assertion"
             }
-            Self::Gone { certain: true, .. } => {
-                "check at the IdP whether it still exists; to register a new one, set a fresh \
-                 DCR_IAT (`bff mint-iat`)"
-            }
-            Self::Gone { .. } => {
-                "check at the IdP whether it still exists; to register a new one, set a fresh \
-                 DCR_IAT (`bff mint-iat`) and DCR_FORCE_REPLACE=true"
-            }
+            Self::Gone { certain, open, .. } => Blocked::hint_for_gone(*certain, *open),
             Self::Orphan { .. } => {
                 "it is deleted at a start, at most once an hour, where the IdP allows it; else \
                  delete it there"
@@ -175,6 +174,7 @@ impl fmt::Display for Unsettled {
                 issuer,
                 started_at,
                 present,
+                ..
             } => {
                 write!(
                     f,
@@ -200,6 +200,7 @@ impl fmt::Display for Unsettled {
                 client_id,
                 since,
                 certain,
+                ..
             } => {
                 let perhaps = if *certain { "" } else { "perhaps " };
                 write!(

@@ -5,6 +5,7 @@ use super::bootstrap::Registrar;
 use super::bootstrap_error::BootstrapError;
 use super::insist::insist;
 use super::presented::Care;
+use super::proof::REJECTIONS;
 use super::proof_error::ProofError;
 use super::register::ROOM_FOR_AN_ANSWER;
 use super::session::Session;
@@ -15,9 +16,6 @@ use crate::registration::{
     Adoptee, AuthenticationOutcome, ManagementOutcome, Proof, RatNews, RawAnswer, Registered,
 };
 use crate::state::{ClientRefusal, KnownIdp, State};
-
-/// Rejections in a row after which the client is not ours.
-const REJECTIONS: u32 = 3;
 
 impl Registrar {
     /// Makes a client ours, if the IdP accepts our key as its. Nothing is changed otherwise.

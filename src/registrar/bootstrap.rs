@@ -185,7 +185,7 @@ impl Registrar {
         session
             .prove(fresh && state.candidate().is_none(), backoff)
             .await?;
-        session.delete_orphans(true).await?;
+        session.delete_orphans().await?;
         self.app.show_locally().await;
         Ok(())
     }

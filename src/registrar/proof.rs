@@ -17,7 +17,7 @@ use crate::state::{KnownIdp, Presentation, State};
 use crate::transport::Method;
 
 /// Rejections in a row after which a key that was accepted before counts as rejected.
-const REJECTIONS: u32 = 3;
+pub(super) const REJECTIONS: u32 = 3;
 
 impl Session<'_> {
     /// Authenticates until the IdP has accepted or refused the key that signs.

@@ -56,9 +56,8 @@ impl ManagedClient<'_> {
             state.rat_leaves(client_id, leaves_at)?;
             intend(state)
         };
-        if !(was_read && in_doubt)
-            && let Err(error) = ledger.update(leave).await
-        {
+        // Committed even where a marker is there: it shows that the store can take the next token.
+        if let Err(error) = ledger.update(leave).await {
             return Carried::NotSent(format!(
                 "the registration access token is not sent while its successor cannot be stored: {}",
                 chain(&error)

@@ -196,7 +196,7 @@ impl Session<'_> {
         let client_id = client.client_id.clone();
         let unusable = |state: &mut State| state.unusable(client.clone(), &granted, now);
         self.app().ledger.update(unusable).await?;
-        self.delete_orphans(false).await?;
+        self.delete_orphans().await?;
         let state = self.app().ledger.state();
         let ours = state.registration().map(|ours| ours.client_id.as_str());
         let listed = state.orphans().iter().any(|o| o.client_id == client_id);

@@ -79,9 +79,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Deletes clients that are no longer used, where that is possible. `were_accepted` says that
-    /// the IdP has accepted our key for these clients.
-    pub(super) async fn delete_orphans(&self, were_accepted: bool) -> Result<(), BootstrapError> {
+    /// Deletes clients that are no longer used, where that is possible.
+    pub(super) async fn delete_orphans(&self) -> Result<(), BootstrapError> {
         let state = self.app().ledger.state();
         let now = self.app().clock.now();
         // An orphan that an older state names may be a client that is in use.
@@ -90,7 +89,7 @@ impl Session<'_> {
         }
         for orphan in state.orphans().iter().filter(|orphan| orphan.is_due(now)) {
             let _effect = self.app().shutdown.effect()?;
-            let result = self.delete(orphan, were_accepted).await;
+            let result = self.delete(orphan).await;
             self.settle_orphan(&orphan.client_id, result).await?;
         }
         Ok(())
@@ -132,7 +131,7 @@ impl Session<'_> {
     }
 
     /// Deletes one client (RFC 7592 §2.3), unless it is gone already.
-    async fn delete(&self, orphan: &Orphan, was_accepted: bool) -> Result<(), NotDeleted> {
+    async fn delete(&self, orphan: &Orphan) -> Result<(), NotDeleted> {
         let Some(management) = orphan.management.clone() else {
             return Err(NotDeleted {
                 what: "there is no registration access token".to_owned(),
@@ -149,9 +148,10 @@ impl Session<'_> {
         let again = matches!(outcome, ManagementOutcome::Unknown(_));
         match outcome {
             ManagementOutcome::Done | ManagementOutcome::Is(_) => Ok(()),
-            // The last run may have deleted it and ended before it could note that.
+            // The last run may have deleted it and ended before it could note that. A rejection says
+            // so only of a client that was accepted once.
             ManagementOutcome::NotAccepted(_)
-                if was_accepted && self.is_rejected(&orphan.client_id).await =>
+                if orphan.proven && self.is_rejected(&orphan.client_id).await =>
             {
                 Ok(())
             }

@@ -45,7 +45,7 @@ impl Registrar {
         let endpoints = self.known_endpoints().await?;
         let session = self.session(&endpoints);
         session.prove_candidate().await?;
-        session.delete_orphans(true).await
+        session.delete_orphans().await
     }
 }
 
@@ -115,7 +115,7 @@ impl Session<'_> {
                 "Client `{client_id}` was rejected for an hour and is given up; the client before \
                  it stays in use; hint: see the IdP's log, then set a fresh DCR_IAT to try again"
             );
-            self.delete_orphans(false).await?;
+            self.delete_orphans().await?;
             return Ok(None);
         }
         Ok(Some(proof))

@@ -60,35 +60,45 @@ pub enum Blocked {
 }
 
 impl Blocked {
-    /// What an operator can do now.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::ClientGone { open: true, .. } => {
+    /// What an operator can do about a client that is gone, `certain` or perhaps. Where the IdP is
+    /// `open` to everybody there are no tokens.
+    pub fn hint_for_gone(certain: bool, open: bool) -> &'static str {
+        match (certain, open) {
+            (_, true) => {
                 "check at the IdP whether the client still exists; to register a new one in its \
                  place, start once without DCR_FORCE_REPLACE, then with DCR_FORCE_REPLACE=true"
             }
-            Self::ClientGone { certain: true, .. } => {
+            (true, false) => {
                 "check at the IdP whether the client still exists; to register a new client in \
                  its place, mint a fresh token with `bff mint-iat` and set it as DCR_IAT"
             }
-            Self::ClientGone { .. } => {
+            (false, false) => {
                 "check at the IdP whether the client still exists; to register a new one in its \
                  place, set a fresh DCR_IAT (`bff mint-iat`) and DCR_FORCE_REPLACE=true"
             }
+        }
+    }
+
+    /// What an operator can do about a registration without a usable answer.
+    pub fn hint_for_unknown(with_token: bool) -> &'static str {
+        if with_token {
+            "look for the client at the IdP: take it over with `bff register --adopt`, or delete \
+             it there and set a fresh DCR_IAT from `bff mint-iat`"
+        } else {
+            "look for the client at the IdP: take it over with `bff register --adopt`, or delete \
+             it, then start once without and once with DCR_FORCE_REPLACE=true"
+        }
+    }
+
+    /// What an operator can do now.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::ClientGone { certain, open, .. } => Self::hint_for_gone(*certain, *open),
             Self::IssuerChanged { .. } => {
                 "if the IdP only has a new address, set OIDC_ISSUER to the stored issuer; for \
                  another IdP, give this service an empty BFF_STATE_DIR and a new DCR_IAT"
             }
-            Self::OutcomeUnknown {
-                with_token: false, ..
-            } => {
-                "look for the client at the IdP: take it over with `bff register --adopt`, or delete \
-                 it, then start once without and once with DCR_FORCE_REPLACE=true"
-            }
-            Self::OutcomeUnknown { .. } => {
-                "look for the client at the IdP: take it over with `bff register --adopt`, or delete \
-                 it there and set a fresh DCR_IAT from `bff mint-iat`"
-            }
+            Self::OutcomeUnknown { with_token, .. } => Self::hint_for_unknown(*with_token),
             Self::RequestRefused { .. } => {
                 "have the request or the IdP's policy changed, then run `bff register` to try at \
                  once; the token is not spent"

@@ -203,6 +203,9 @@ pub struct Orphan {
     /// Access to its deletion, where there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub management: Option<Management>,
+    /// Whether the IdP has accepted it with one of our keys; a document of before names only such.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub proven: bool,
     /// Since when.
     pub since: Timestamp,
     /// When its deletion was last tried.
@@ -379,6 +382,7 @@ impl Registered {
             issuer: self.issuer,
             client_id: self.client_id,
             management: self.management,
+            proven: self.proven,
             since,
             tried_at: None,
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -95,4 +96,22 @@ impl Bench {
             .collect();
         Config::load(&env, Some(&file), &Overrides::default()).unwrap()
     }
+}
+
+/// Prints a line past the test runner, which keeps what a passing test prints.
+pub(crate) fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+/// Does some work on a bench of its own, in this thread.
+pub(crate) fn on_a_bench(work: impl AsyncFnOnce(&Bench)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let bench = Bench::new().await;
+        work(&bench).await;
+    });
 }

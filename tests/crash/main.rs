@@ -34,14 +34,13 @@ mod steps;
 mod world;
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, on_a_bench, say};
 use crate::disk::Promise;
 use crate::program::End;
 use crate::record::Wrong;
@@ -388,21 +387,4 @@ fn seeds() -> Seeds {
         Ok(seeds) => Seeds::All(seeds.parse().unwrap()),
         Err(_) => Seeds::OneAndAFifth,
     }
-}
-
-/// Past the test runner, which keeps what a passing test prints.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    out.write_all(format!("{line}\n").as_bytes()).unwrap();
-}
-
-fn on_a_bench(work: impl AsyncFnOnce(&Bench)) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let bench = Bench::new().await;
-        work(&bench).await;
-    });
 }

@@ -5,8 +5,8 @@ use bff::rotator::{Mode, Order};
 use dev_idp::{Endpoint, Exchange, Fault};
 use serde_json::json;
 
-use crate::log::Log;
 use crate::scene::{Scene, agree, commit_beside, current, signs};
+use crate::support::log::Log;
 
 /// At an IdP that pins the algorithm of a client, a key of another one is refused until that is
 /// registered.

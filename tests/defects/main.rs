@@ -12,7 +12,6 @@ mod algorithm;
 mod conflict;
 mod doubt;
 mod leftovers;
-mod log;
 mod outlets;
 mod panics;
 mod refused;

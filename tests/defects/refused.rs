@@ -8,11 +8,11 @@ use bff::jose::{Algorithm, SigningKey};
 use bff::rotator::{Order, RotateError};
 use dev_idp::Fault;
 
-use crate::log::Log;
 use crate::scene::{
     ACCEPTED, KeysOnly, MINUTE, Scene, agree, answered, commit_beside, current, pass, rotated,
 };
 use crate::support::elapse;
+use crate::support::log::Log;
 use crate::support::volume::Volume;
 use crate::wall::{Then, Wall};
 

@@ -26,7 +26,6 @@ mod contents;
 mod disk;
 mod explored;
 mod history;
-mod listened;
 #[allow(dead_code, reason = "shared with another test")]
 #[path = "../crash/net.rs"]
 mod net;
@@ -40,15 +39,16 @@ mod shorter;
 #[allow(dead_code, reason = "shared with another test")]
 #[path = "../crash/steps.rs"]
 mod steps;
+#[path = "../support/mod.rs"]
+mod support;
 mod truth;
 
-use std::io::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::bench::Bench;
+use crate::bench::{on_a_bench, say};
 use crate::explored::explore;
 use crate::history::History;
 use crate::shorter::shorter;
@@ -105,21 +105,4 @@ fn extent() -> (u64, u64, Option<Instant>) {
         }
         None => (first, first + SEEDS, None),
     }
-}
-
-/// Past the test runner, which keeps what a test prints until it fails.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    out.write_all(format!("{line}\n").as_bytes()).unwrap();
-}
-
-fn on_a_bench(work: impl AsyncFnOnce(&Bench)) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let bench = Bench::new().await;
-        work(&bench).await;
-    });
 }

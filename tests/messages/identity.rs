@@ -417,12 +417,14 @@ fn unsettled() -> Samples<Unsettled> {
     let attempt = |present: Option<&str>| Unsettled::Attempt {
         issuer: IDP.to_owned(),
         started_at: at(),
+        with_token: true,
         present: present.map(str::to_owned),
     };
     let gone = |certain| Unsettled::Gone {
         client_id: client_id(),
         since: at(),
         certain,
+        open: false,
     };
     samples!(Unsettled {
         Attempt: [attempt(None), attempt(Some("app"))]

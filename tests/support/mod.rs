@@ -13,6 +13,7 @@ pub(crate) mod cases;
 pub(crate) mod child;
 pub(crate) mod environment;
 pub(crate) mod http;
+pub(crate) mod log;
 pub(crate) mod port;
 pub(crate) mod volume;
 pub(crate) mod world;

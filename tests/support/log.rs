@@ -1,12 +1,14 @@
-//! The log of the program, kept in memory.
+//! What the program in this thread says.
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
 use tracing::subscriber::DefaultGuard;
 
-/// The log of this thread, until this is dropped.
-pub(crate) struct Listened {
+use super::eventually;
+
+/// The log from now on, until this is dropped.
+pub(crate) struct Log {
     text: Text,
     _guard: DefaultGuard,
 }
@@ -14,14 +16,18 @@ pub(crate) struct Listened {
 #[derive(Clone, Default)]
 struct Text(Arc<Mutex<Vec<u8>>>);
 
-impl Listened {
-    /// Begins. The IdP in this process has a log too, which is none of ours.
-    pub(crate) fn begin() -> Self {
+impl Log {
+    pub(crate) fn capture() -> Self {
+        Self::capture_with("info")
+    }
+
+    /// The log that this filter lets through.
+    pub(crate) fn capture_with(filter: &str) -> Self {
         let text = Text::default();
         let writer = text.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
-            .with_env_filter("off,bff=trace")
+            .with_env_filter(filter)
             .with_writer(move || writer.clone())
             .finish();
         Self {
@@ -32,6 +38,17 @@ impl Listened {
 
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.text.0.lock().unwrap()).into_owned()
+    }
+
+    pub(crate) async fn says(&self, words: &str) {
+        let said = eventually(words, async || self.text().contains(words).then_some(()));
+        said.await;
+    }
+
+    #[track_caller]
+    pub(crate) fn never_said(&self, words: &str) {
+        let text = self.text();
+        assert!(!text.contains(words), "`{words}` in {text}");
     }
 }
 
