@@ -49,7 +49,10 @@ impl ManagedClient<'_> {
             ManagementOutcome::NotAccepted(_) if self.renew().await? => Ok(()),
             ManagementOutcome::NotAccepted(_) => self.not_accepted().await,
             outcome => {
-                tracing::debug!("Read the registration after an interruption: {outcome:?}");
+                tracing::debug!(
+                    "Read the registration after an interruption: {}",
+                    text(&outcome)
+                );
                 Ok(())
             }
         }

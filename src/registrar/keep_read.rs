@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::bootstrap::Registrar;
 use super::bootstrap_error::BootstrapError;
 use super::managed_client::ManagedClient;
+use super::update::text;
 use crate::app::Backoff;
 use crate::registration::{ManagementOutcome, Registered};
 
@@ -101,7 +102,9 @@ impl ManagedClient<'_> {
                     );
                 }
             }
-            outcome => tracing::info!("The registration could not be read: {outcome:?}"),
+            outcome => {
+                tracing::info!("The registration could not be read ({})", text(&outcome));
+            }
         }
         Ok(())
     }
