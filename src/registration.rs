@@ -31,8 +31,8 @@ pub use management_outcome::ManagementOutcome;
 pub use plan::{Inputs, Plan, Replacement, Stored, plan};
 pub use rat_news::RatNews;
 pub use record::{
-    Attempt, Candidate, Gone, MintedIat, Orphan, RawAnswer, RefusedUpdate, Registered, Seen,
-    TokenTarget, Unmanageable,
+    Attempt, Candidate, Gone, MintedIat, Orphan, RawAnswer, RefusedTokens, RefusedUpdate,
+    Registered, Seen, TokenTarget, Unmanageable,
 };
 pub use refused::{RefusalKind, Refused, RefusedBecause, RefusedRegistration};
 pub use registration_outcome::{Difference, RegistrationOutcome, access_despite_repetition};

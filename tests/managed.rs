@@ -190,6 +190,39 @@ async fn an_address_elsewhere_in_an_answer_gets_no_token() {
 }
 
 #[tokio::test]
+async fn tokens_that_are_refused_are_presented_once_until_something_changes() {
+    let world = World::new().await;
+    world.registered().await;
+    let client_id = world.client_id();
+    rotate_elsewhere(&world, &client_id).await;
+    let other = |env: Env| env.set("BOOTSTRAP_ADMIN_TOKEN", "of-nobody");
+    let presented = || {
+        let mut exchanges = world.idp.requests();
+        exchanges.retain(|e| is_management(e) || e.endpoint == Endpoint::Renew);
+        exchanges.len()
+    };
+
+    let first = world.run(&changed(&world)).await;
+    let with_own = presented();
+    for _ in 0..3 {
+        world.run(&changed(&world)).await;
+    }
+    assert_eq!(presented(), with_own, "without an administrator's token");
+    world.run(&other(changed(&world))).await;
+    let with_both = presented();
+    for _ in 0..3 {
+        world.run(&other(changed(&world))).await;
+    }
+    assert_eq!(presented(), with_both, "with one that is refused");
+
+    assert_eq!(warnings(&first, "cannot be changed from here"), 1);
+    assert!(with_own < with_both, "another token is tried");
+    world.run(&with_admin(&world, changed(&world))).await;
+    assert_eq!(redirects(&world), ["https://app.example/new"]);
+    assert_manageable(&world).await;
+}
+
+#[tokio::test]
 async fn where_updates_are_not_offered_it_is_said_and_they_are_not_sent_again() {
     for status in [404, 405] {
         let world = World::new().await;

@@ -83,6 +83,11 @@ pub enum IdpAdminError {
 }
 
 impl IdpAdminError {
+    /// Whether the request has had no effect, since it did not leave.
+    pub fn is_not_sent(&self) -> bool {
+        matches!(self, Self::Unreachable(error) if error.is_not_sent())
+    }
+
     /// What an operator can do now.
     pub fn hint(&self) -> &'static str {
         match self {

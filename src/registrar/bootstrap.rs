@@ -174,8 +174,9 @@ impl Registrar {
         let session = self.session(&endpoints);
         self.withdraw_algorithm().await?;
         session.conclude_interrupted().await?;
-        session.client.confirm_update().await;
-        let fresh = self.settle(&session, occasion, backoff).await?;
+        session.client.confirm_update(occasion).await;
+        // Boxed, because every future around it would be as large.
+        let fresh = Box::pin(self.settle(&session, occasion, backoff)).await?;
         session.step("proving that the IdP accepts the key");
         let trial = session.try_candidate(fresh, backoff).await?;
         let state = self.app.ledger.state();
@@ -293,7 +294,8 @@ impl Registrar {
         let state = self.app.ledger.state();
         let drift = session.client.drift(&state);
         let unmanaged = |client: &Registered| client.management.is_none();
-        if !drift.is_empty() && state.registration().is_some_and(unmanaged) {
+        let asks = occasion == Occasion::Order || !session.client.has_refused_tokens(&state);
+        if asks && !drift.is_empty() && state.registration().is_some_and(unmanaged) {
             session.client.renew().await?;
         }
         let (drift, read) = if occasion == Occasion::Order {
@@ -454,8 +456,8 @@ impl Registrar {
             tracing::warn!(
                 client.id = %client.client_id,
                 "The configuration has changed in {} ({}), and the IdP does not let this client \
-                 change its registration: change it there, or replace the client with a fresh \
-                 DCR_IAT and DCR_FORCE_REPLACE=true",
+                 change its registration: change it there, set BOOTSTRAP_ADMIN_TOKEN and restart, \
+                 or replace the client with a fresh DCR_IAT and DCR_FORCE_REPLACE=true",
                 drift.members().join(", "),
                 drift.settings().join(", ")
             );

@@ -2,6 +2,7 @@
 
 use super::bootstrap_error::BootstrapError;
 use super::managed_client::ManagedClient;
+use super::occasion::Occasion;
 use super::update::{UpdateOutcome, text};
 use crate::oauth::ClientMetadata;
 use crate::registration::{ManagementOutcome, has_arrived};
@@ -9,8 +10,8 @@ use crate::state::{State, UpdateSeen};
 
 impl ManagedClient<'_> {
     /// Finds out what became of an update that the last run sent.
-    pub(super) async fn confirm_update(&self) {
-        if let Err(error) = Box::pin(self.try_confirm()).await {
+    pub(super) async fn confirm_update(&self, occasion: Occasion) {
+        if let Err(error) = Box::pin(self.try_confirm(occasion)).await {
             tracing::error!(
                 "It is not known whether the last update was made: {}; hint: {}",
                 error.chain(),
@@ -19,12 +20,15 @@ impl ManagedClient<'_> {
         }
     }
 
-    async fn try_confirm(&self) -> Result<(), BootstrapError> {
+    async fn try_confirm(&self, occasion: Occasion) -> Result<(), BootstrapError> {
         let state = self.app.ledger.state();
         let Some(client) = state.registration() else {
             return Ok(());
         };
         let client_id = client.client_id.as_str();
+        if occasion == Occasion::Start && self.has_refused_tokens(&state) {
+            return Ok(());
+        }
         let Some(sent) = client.unconfirmed.clone() else {
             return self.try_token_in_doubt(client_id).await;
         };

@@ -62,7 +62,9 @@ impl Registrar {
         let state = self.app.ledger.state();
         let here = |client: &&Registered| client.issuer == self.client().idp.issuer;
         let refused = state.registration().filter(here);
-        let refused = refused.is_some_and(|client| client.refused_update.is_some());
+        let refused = refused.is_some_and(|client| {
+            client.refused_update.is_some() || client.refused_tokens.is_some()
+        });
         let drift = client.drift(&state);
         if refused && !client.dcr().skip && !drift.is_empty() && !client.has_declined(&state) {
             client.update(&drift, None).await;
@@ -88,7 +90,8 @@ impl ManagedClient<'_> {
         let known = self.app.condition.drift();
         match self.read().await {
             ManagementOutcome::NotAccepted(_) => {
-                if !self.renew().await? {
+                let state = self.app.ledger.state();
+                if self.has_refused_tokens(&state) || !self.renew().await? {
                     self.not_accepted().await?;
                 }
             }

@@ -8,7 +8,9 @@ use crate::config::{DcrConfig, IdpConfig, JwksMode, RedirectUpdateMode};
 use crate::idp::IdpAdminClient;
 use crate::keyring::KeyRing;
 use crate::oauth::{InitialAccessToken, Management};
-use crate::registration::{Desired, Drift, JwksMember, RedirectUpdate, Registered};
+use crate::registration::{
+    Desired, Drift, JwksMember, RedirectUpdate, Registered, TokenFingerprint,
+};
 use crate::state::State;
 use crate::transport::HttpClient;
 
@@ -75,14 +77,34 @@ impl ManagedClient<'_> {
         }
     }
 
-    /// Whether the IdP has declined to change this client to what is desired.
+    /// Whether the IdP has declined to change this client to what is desired, or does not accept
+    /// the tokens for it.
     pub(super) fn has_declined(&self, state: &State) -> bool {
         match (state.registration(), self.desired(state)) {
             (Some(client), Some(desired)) => {
                 client.has_declined(&desired.metadata(), self.app.clock.now())
+                    || self.has_refused_tokens(state)
             }
             _ => false,
         }
+    }
+
+    /// Whether the IdP has refused the tokens that we have, so that presenting them again is left
+    /// to an order, another day, or a change.
+    pub(super) fn has_refused_tokens(&self, state: &State) -> bool {
+        match (state.registration(), self.desired(state)) {
+            (Some(client), Some(desired)) => {
+                let now = self.app.clock.now();
+                client.has_refused(&self.tokens(client), &desired.metadata(), now)
+            }
+            _ => false,
+        }
+    }
+
+    /// What we can present for a change of `client`.
+    pub(super) fn tokens(&self, client: &Registered) -> TokenFingerprint {
+        let administrator = self.dcr().idp_admin_token.as_ref();
+        TokenFingerprint::of_management(client.management.as_ref(), administrator)
     }
 
     pub(super) fn redirects(&self) -> RedirectUpdate {

@@ -4,7 +4,7 @@ use super::bootstrap_error::BootstrapError;
 use super::managed_client::{ManagedClient, managed};
 use super::rat_request::{Carried, RatRequest};
 use crate::oauth::{ClientMetadata, EndpointUrl, Management};
-use crate::registration::{Drift, ManagementOutcome, Registered};
+use crate::registration::{Drift, ManagementOutcome, RefusedTokens, Registered};
 use crate::state::State;
 
 impl ManagedClient<'_> {
@@ -65,7 +65,28 @@ impl ManagedClient<'_> {
     pub(super) async fn not_accepted(&self) -> Result<(), BootstrapError> {
         let what = "it does not accept the registration access token (it was renewed elsewhere or \
                     lost with an answer, or BFF_STATE_DIR is older than the last change)";
+        // With an administrator's token it is the renewal that was refused, or could not be sent.
+        if self.idp_admin().is_none() {
+            Box::pin(self.note_refused_tokens()).await?;
+        }
         self.unmanageable(what).await
+    }
+
+    /// Notes that the tokens that we have do not change this client. Boxed where it is awaited,
+    /// because every future around it would be as large.
+    async fn note_refused_tokens(&self) -> Result<(), BootstrapError> {
+        let state = self.app.ledger.state();
+        let (Some(client), Some(desired)) = (state.registration(), self.desired(&state)) else {
+            return Ok(());
+        };
+        let refused = RefusedTokens {
+            tokens: self.tokens(client),
+            asked: desired.metadata(),
+            at: self.app.clock.now(),
+        };
+        let client_id = client.client_id.as_str();
+        let note = |state: &mut State| state.tokens_refused(client_id, refused.clone());
+        Ok(self.app.ledger.update(note).await?)
     }
 
     /// Keeps the client and its token, and leaves the registration as it is.
@@ -102,6 +123,9 @@ impl ManagedClient<'_> {
                     "The registration access token could not be renewed: {error}; hint: {}",
                     error.hint()
                 );
+                if !error.is_not_sent() {
+                    Box::pin(self.note_refused_tokens()).await?;
+                }
                 return Ok(false);
             }
         };
@@ -118,6 +142,7 @@ impl ManagedClient<'_> {
                 "The IdP renewed the registration access token and did not name its \
                  registration_client_uri: the client cannot be changed from here"
             );
+            Box::pin(self.note_refused_tokens()).await?;
             return Ok(false);
         };
         let now = self.app.clock.now();

@@ -71,7 +71,8 @@ impl Session<'_> {
             answer: Some(answer),
             ..attempt
         };
-        match self.conclude(&attempt).await {
+        // Boxed, because every future around it would be as large.
+        match Box::pin(self.conclude(&attempt)).await {
             Err(BootstrapError::Registration(RegistrationError::OutcomeUnknown {
                 what, ..
             })) => self.outcome_unknown(&attempt, what).await,

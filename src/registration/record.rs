@@ -45,6 +45,9 @@ pub struct Registered {
     /// The update that the IdP last refused, unless one was made since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_update: Option<RefusedUpdate>,
+    /// The tokens that the IdP last refused for an update, unless one was made since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_tokens: Option<RefusedTokens>,
     /// What the IdP last showed that it has, in the answer to a read or to an update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,
@@ -63,6 +66,17 @@ pub struct RefusedUpdate {
     pub status: u16,
     /// What the IdP said about it, cut to a sane length; empty if it said nothing.
     pub said: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Tokens that the IdP has refused: they are not presented again for the same update within a day.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct RefusedTokens {
+    /// Which they were.
+    pub tokens: TokenFingerprint,
+    /// What should have been asked for.
+    pub asked: ClientMetadata,
     /// When.
     pub at: Timestamp,
 }
@@ -289,6 +303,7 @@ impl Registered {
             unconfirmed: None,
             unmanageable: None,
             refused_update: None,
+            refused_tokens: None,
             seen: None,
             read_renews: false,
         }
@@ -346,7 +361,8 @@ impl Registered {
             metadata: granted.clone(),
         });
         (self.sent, self.granted) = (sent, granted);
-        (self.unconfirmed, self.unmanageable, self.refused_update) = (None, None, None);
+        (self.unconfirmed, self.unmanageable) = (None, None);
+        (self.refused_update, self.refused_tokens) = (None, None);
     }
 
     /// Whether it has the same access to the RFC 7592 methods as `other`.
@@ -370,9 +386,21 @@ impl Registered {
         let refused = refused.map(|refused| (&refused.asked, refused.at));
         let unmanageable = self.unmanageable.as_ref();
         let declined = unmanageable.and_then(|no| Some((no.declined.as_ref()?, no.since)));
-        refused.or(declined).is_some_and(|(asked, at)| {
-            let age = now.duration_since(at);
-            asked == desired && !age.is_negative() && age < RefusedUpdate::AGAIN_AFTER
+        refused
+            .or(declined)
+            .is_some_and(|(asked, at)| asked == desired && is_recent(at, now))
+    }
+
+    /// Whether the IdP has refused these tokens for a change to `desired`, less than a day ago: a
+    /// proxy or an outage can have been the reason.
+    pub fn has_refused(
+        &self,
+        tokens: &TokenFingerprint,
+        desired: &ClientMetadata,
+        now: Timestamp,
+    ) -> bool {
+        self.refused_tokens.as_ref().is_some_and(|refused| {
+            refused.tokens == *tokens && refused.asked == *desired && is_recent(refused.at, now)
         })
     }
 
@@ -387,6 +415,12 @@ impl Registered {
             tried_at: None,
         }
     }
+}
+
+/// A clock that was set back does not lengthen the day.
+fn is_recent(at: Timestamp, now: Timestamp) -> bool {
+    let age = now.duration_since(at);
+    !age.is_negative() && age < RefusedUpdate::AGAIN_AFTER
 }
 
 #[cfg(test)]

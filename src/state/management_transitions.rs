@@ -6,7 +6,7 @@ use super::client_refusal::ClientRefusal;
 use super::document::{RatMarker, State};
 use super::journal::Event;
 use crate::oauth::{ClientMetadata, Management};
-use crate::registration::{RatNews, RefusedUpdate, Unmanageable};
+use crate::registration::{RatNews, RefusedTokens, RefusedUpdate, Unmanageable};
 
 /// What a read showed of an update whose answer said nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,6 +85,16 @@ impl State {
         let client = self.client(client_id)?;
         client.unconfirmed = None;
         client.refused_update = Some(refused);
+        Ok(())
+    }
+
+    /// Notes that the IdP refused these tokens for an update.
+    pub fn tokens_refused(
+        &mut self,
+        client_id: &str,
+        refused: RefusedTokens,
+    ) -> Result<(), ClientRefusal> {
+        self.client(client_id)?.refused_tokens = Some(refused);
         Ok(())
     }
 

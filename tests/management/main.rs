@@ -219,7 +219,9 @@ pub(crate) async fn within_at(
         store: Arc::clone(&store) as _,
     };
     let idp = config.idp.clone().unwrap();
-    let app = App::open_with(parts, config, clock).await.unwrap();
+    let app = Box::pin(App::open_with(parts, config, clock))
+        .await
+        .unwrap();
     let registrar = Registrar::new(Arc::new(app), idp).unwrap();
     (store, Arc::new(registrar))
 }
