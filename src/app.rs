@@ -31,6 +31,7 @@ pub use client_assertion::assertion;
 pub use condition::{Bootstrap, Condition, Retry, UnderWay};
 pub use error_chain::chain;
 pub use failure_class::Class;
+pub use first_key::foreseen;
 pub use keys_error::KeysError;
 pub use ledger::{Ledger, UpdateError};
 pub use local_outlets::LocalOutlets;

@@ -13,6 +13,7 @@
 //! | [`disk`], [`transport`] | files, one durable step at a time; HTTP as a client |
 //! | [`store`], [`local_files`], [`idp`] | where the document is kept; files on this host; the IdP, one method for each RFC section |
 //! | [`config`], [`metrics`], [`telemetry`] | what is set, counted and logged |
+//! | [`planning`] | what the configuration calls for at the IdP, and what would be sent |
 //! | [`app`] | what the tasks share: ledger, signer, status, supervision, shutdown |
 //! | [`registrar`] | registration, update, replacement and proof |
 //! | [`rotator`] | publish, wait, prove, promote, retire |
@@ -32,6 +33,7 @@ pub mod keyring;
 pub mod local_files;
 pub mod metrics;
 pub mod oauth;
+pub mod planning;
 pub mod registrar;
 pub mod registration;
 pub mod rotator;

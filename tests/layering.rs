@@ -25,6 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["disk", "transport"],
     &["store", "local_files", "idp"],
     &["config", "metrics", "telemetry"],
+    &["planning"],
     &["app"],
     &["registrar"],
     &["rotator"],

@@ -54,6 +54,23 @@ pub(super) async fn ensure(
     Ok(())
 }
 
+/// The key that [`ensure`] would find, for a dry run on a volume without a document: the configured
+/// one, or one that is made and kept nowhere. Says whether it was made.
+///
+/// # Errors
+///
+/// [`KeysError`] if the configured one cannot be used.
+pub async fn foreseen(config: &KeysConfig) -> Result<(SigningKey, bool), KeysError> {
+    if let Some(path) = &config.signing_key
+        && path.exists()
+    {
+        return Ok((import(path, config).await?, false));
+    }
+    let alg = config.algorithm.unwrap_or(Algorithm::ES256);
+    let key = blocking(move || SigningKey::generate(alg)).await?;
+    Ok((key, true))
+}
+
 /// Whether the configured file does not exist and is ours to make: it would be the first PEM of
 /// the keys directory, directly in it.
 fn is_to_be_made(

@@ -20,9 +20,13 @@ impl Restoration {
         Self { clock, tokens }
     }
 
-    /// The state to go on with, and its revision in the store; none where that is not known. One
-    /// that is not the newest is marked before anything else is committed. Blocks.
-    pub(super) fn go_on(&self, store: &dyn Store, loaded: Loaded) -> (State, Option<Rev>) {
+    /// The state that a start would go on with; nothing is committed or said.
+    pub fn foresee(&self, loaded: Loaded) -> State {
+        self.marked(loaded).0
+    }
+
+    /// The state, and whether it is marked as older than the newest that there was.
+    fn marked(&self, loaded: Loaded) -> (State, bool) {
         let Loaded {
             mut state,
             rev,
@@ -30,20 +34,30 @@ impl Restoration {
             later,
         } = loaded;
         let reason = match (&fell_back, &later) {
-            (None, None) => return (state, Some(rev)),
-            (Some(damage), _) => {
-                tell_damage(damage, rev);
-                format!("the newest document was damaged ({damage})")
-            }
-            (None, Some(later)) => {
-                tell_older(later, rev);
-                format!("revision {rev} is used after revision {}", later.rev)
-            }
+            (None, None) => return (state, false),
+            (Some(damage), _) => format!("the newest document was damaged ({damage})"),
+            (None, Some(later)) => format!("revision {rev} is used after revision {}", later.rev),
         };
         if let Some(later) = later {
             state.keep_revoked(&later.revoked);
         }
         state.note_restored(&reason, self.clock.now(), self.tokens.clone());
+        (state, true)
+    }
+
+    /// The state to go on with, and its revision in the store; none where that is not known. One
+    /// that is not the newest is marked before anything else is committed. Blocks.
+    pub(super) fn go_on(&self, store: &dyn Store, loaded: Loaded) -> (State, Option<Rev>) {
+        let rev = loaded.rev;
+        match (&loaded.fell_back, &loaded.later) {
+            (Some(damage), _) => tell_damage(damage, rev),
+            (None, Some(later)) => tell_older(later, rev),
+            (None, None) => {}
+        }
+        let (state, is_older) = self.marked(loaded);
+        if !is_older {
+            return (state, Some(rev));
+        }
         let rev = match store.commit(&state, rev) {
             Ok(rev) => Some(rev),
             Err(error) => {

@@ -14,15 +14,16 @@ use super::output::{self, Progress};
 use super::running_service::RunningService;
 use super::standard_input::line_of_standard_input;
 use crate::app::{
-    App, FailureReport, OpenAppError, OrderReport, OrderState, RegistrationReport, Signals,
-    StatusReport,
+    FailureReport, OpenAppError, OrderReport, OrderState, RegistrationReport, Restoration, Signals,
+    StatusReport, foreseen, store_of,
 };
 use crate::clock::Clock;
 use crate::config::{Config, ListenConfig};
 use crate::local_files::OpenError;
-use crate::oauth::Management;
-use crate::registrar::{PlanReport, Registrar, RegistrationOrder};
-use crate::registration::Adoptee;
+use crate::oauth::{InitialAccessToken, Management};
+use crate::planning::{PlanReport, PlannedRequest};
+use crate::registrar::{RegistrationOrder, rehearse};
+use crate::registration::{Adoptee, TokenFingerprint};
 use crate::service::{self, ServiceError};
 
 /// The registration access token of a client that is adopted comes from standard input.
@@ -74,20 +75,39 @@ pub(super) fn command(context: &Context, arguments: &Arguments) -> Result<(), Fa
     Ok(())
 }
 
-/// Through the running service, which owns the state; else in this process.
+/// Through the running service, which reads what the IdP has; else from what is stored. Nothing is
+/// written then, and nothing is sent: a read could end the registration access token.
 async fn dry_run(config: Config) -> Result<PlanReport, Failure> {
-    let listen = config.listen.clone();
-    let app = match Box::pin(App::open(config, Clock::system())).await {
-        Err(OpenAppError::Open(OpenError::Locked { .. })) => {
-            let service = RunningService::of(&listen)?;
-            let path = "/admin/register?dry_run=true";
-            return service.post(path, &json!({})).await;
+    let idp = config.idp.clone().ok_or(CommandError::NoIdp)?;
+    if config.listen.admin_token.is_some() {
+        let service = RunningService::of(&config.listen)?;
+        let path = "/admin/register?dry_run=true";
+        if let Some(report) = service.post_if_it_runs(path, &json!({})).await? {
+            return Ok(report);
         }
-        opened => Arc::new(opened.map_err(ServiceError::from)?),
-    };
-    let idp = app.config.idp.clone().ok_or(CommandError::NoIdp)?;
-    // The IdP is not asked: a read could end the registration access token.
-    Ok(Registrar::new(app, idp)?.dry_run_unasked())
+    }
+    let clock = Clock::system();
+    let token = config.dcr.iat.clone().map(InitialAccessToken);
+    let tokens = token.iter().map(TokenFingerprint::of).collect();
+    let loaded = store_of(&config.keys).load()?;
+    let mut state = Restoration::new(clock.clone(), tokens).foresee(loaded);
+    let mut is_made = false;
+    if state.ring().is_none() && state.registration().is_none() {
+        let foreseen = foreseen(&config.keys).await.map_err(OpenAppError::from);
+        let (key, made) = foreseen.map_err(ServiceError::from)?;
+        // In memory alone, so that the request is complete.
+        let first = state.first_key(key.public().clone(), "foreseen", clock.now());
+        is_made = made && first.is_ok();
+    }
+    let mut report = rehearse(&config, &idp, &state, clock.now())?;
+    let body = report.request.as_mut().map(|request| &mut request.body.0);
+    if let Some(jwks) = body
+        .and_then(|body| body.get_mut("jwks"))
+        .filter(|_| is_made)
+    {
+        *jwks = json!("(with the key that the first start makes)");
+    }
+    Ok(report)
 }
 
 impl Arguments {
@@ -214,6 +234,9 @@ fn print_plan(context: &Context, report: &PlanReport) {
         return;
     }
     output::line(&format!("plan: {}: {}", report.plan, report.summary));
+    if let Some(request) = &report.request {
+        print_request(request);
+    }
     for drifted in &report.diff.0 {
         output::line(&format!("  {}", drifted.member));
         for (label, value) in [
@@ -230,6 +253,18 @@ fn print_plan(context: &Context, report: &PlanReport) {
     }
     if let Some(hint) = &report.hint {
         output::note(&format!("hint: {hint}"));
+    }
+}
+
+fn print_request(request: &PlannedRequest) {
+    let url = request.url.as_deref();
+    let url = url.unwrap_or("(the registration_endpoint that the IdP will name)");
+    output::line(&format!("  {} {url}", request.method));
+    if let Some(token) = &request.authorization {
+        output::line(&format!("  Authorization: Bearer ({token})"));
+    }
+    for (name, value) in &request.body.0 {
+        output::line(&format!("    {name}: {value}"));
     }
 }
 

@@ -47,6 +47,21 @@ impl RunningService {
         self.send(Method::POST, path, Some(body)).await
     }
 
+    /// The same; `None` if nothing listens there.
+    pub(super) async fn post_if_it_runs<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<Option<T>, Failure> {
+        match self.post(path, body).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) => match failure.error.downcast_ref() {
+                Some(CommandError::ServiceUnreachable(error)) if error.is_not_sent() => Ok(None),
+                _ => Err(failure),
+            },
+        }
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,

@@ -9,7 +9,6 @@ use super::endpoints::{self, Endpoints};
 use super::endpoints_error::EndpointsError;
 use super::managed_client::ManagedClient;
 use super::occasion::Occasion;
-use super::plan_report::PlanReport;
 use super::proof_error::ProofError;
 use super::proof_memory::ProofMemory;
 use super::session::Session;
@@ -18,9 +17,8 @@ use crate::app::{App, Backoff, Bootstrap, Unsettled};
 use crate::config::{DcrConfig, IdpConfig};
 use crate::idp::DiscoveryError;
 use crate::oauth::InitialAccessToken;
-use crate::registration::{
-    Blocked, Drift, Inputs, Plan, Registered, TokenFingerprint, TokenTarget, plan,
-};
+use crate::planning::{PlanReport, PlannedRequest, Source};
+use crate::registration::{Blocked, Drift, Plan, Registered, TokenFingerprint, TokenTarget};
 use crate::state::State;
 use crate::store::CommitError;
 use crate::transport::HttpClient;
@@ -102,31 +100,29 @@ impl Registrar {
     /// token that it renews when it is read, and that is stored.
     pub async fn dry_run(&self) -> PlanReport {
         let _turn = self.turn.lock().await;
-        let (drift, _) = self.client().check_drift().await;
+        let client = self.client();
+        let (drift, read) = client.check_drift().await;
         // Without them nothing is planned that needs them.
         let endpoints = self.known_endpoints().await.ok();
-        let endpoint = endpoints.map(|endpoints| endpoints.registration.as_spelt().to_owned());
-        self.report_plan(endpoint, drift)
-    }
-
-    /// The same from what the IdP last said, without a request.
-    pub fn dry_run_unasked(&self) -> PlanReport {
-        let state = self.app.ledger.state();
-        let known = state.idp(&self.idp.issuer);
-        let metadata = known.and_then(|known| known.metadata.as_ref());
-        let endpoints = metadata.map(|metadata| Endpoints::of(&self.idp, metadata));
-        let endpoint = endpoints.map(|endpoints| endpoints.registration.as_spelt().to_owned());
-        self.report_plan(endpoint, self.client().last_drift(&state))
-    }
-
-    fn report_plan(&self, endpoint: Option<String>, drift: Drift) -> PlanReport {
-        let token = self.client().configured_token();
+        let token = client.configured_token();
         let target = TokenTarget {
             issuer: self.idp.issuer.clone(),
-            endpoint: endpoint.unwrap_or_default(),
+            endpoint: endpoints
+                .as_ref()
+                .map(|endpoints| endpoints.registration.as_spelt().to_owned())
+                .unwrap_or_default(),
         };
         let plan = self.decide(target, token.as_ref(), drift.clone(), Occasion::Order);
-        PlanReport::of(&plan, &self.app.ledger.state(), drift)
+        let (wanted, state) = (client.wanted(), self.app.ledger.state());
+        let known = endpoints.as_ref();
+        let source = Source {
+            endpoint: known.map(|known| known.registration.as_spelt()),
+            alias: known.and_then(|known| known.alias_in(&state)),
+            has_token: token.is_some(),
+            read: read.as_ref(),
+        };
+        let request = PlannedRequest::of(&plan, &wanted, &state, source);
+        PlanReport::of(&plan, &state, drift, request)
     }
 
     /// The client at the IdP, for one piece of work.
@@ -410,24 +406,11 @@ impl Registrar {
         let state = self.app.ledger.state();
         let token = token.map(TokenFingerprint::of);
         let client = self.client();
-        let desired = client.desired(&state);
-        let inputs = Inputs {
-            target,
-            client_id: self.dcr().client_id.as_deref(),
-            asked: desired
-                .map(|desired| desired.metadata())
-                .unwrap_or_default(),
-            token: token.as_ref(),
-            can_mint: client.idp_admin().is_some(),
-            force_replace: self.dcr().force_replace,
-            ordered: occasion == Occasion::Order,
-            declined: occasion == Occasion::Start
-                && !drift.is_empty()
-                && client.has_declined(&state),
-            drift,
-            now: self.app.clock.now(),
-        };
-        plan(state.stored(), &inputs)
+        let declined =
+            occasion == Occasion::Start && !drift.is_empty() && client.has_declined(&state);
+        let wanted = client.wanted();
+        let when = (occasion == Occasion::Order, self.app.clock.now());
+        wanted.plan(&state, target, token.as_ref(), (drift, declined), when)
     }
 
     fn report_standing(&self, state: &State) {

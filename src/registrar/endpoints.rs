@@ -5,7 +5,9 @@ use std::fs;
 use super::endpoints_error::{EndpointsError, TOKEN};
 use crate::config::IdpConfig;
 use crate::idp::{DiscoveryError, discover};
+use crate::jose::Algorithm;
 use crate::oauth::{EndpointUrl, InvalidUrl, ServerMetadata, shown_text, shown_url};
+use crate::state::State;
 use crate::transport::HttpClient;
 
 /// The endpoints of one IdP, discovered or configured.
@@ -130,16 +132,7 @@ pub(super) async fn find(
         Err(error) => match &idp.token_endpoint {
             Some(token) if !error.is_outage() || idp.registration_endpoint.is_some() => {
                 tracing::info!("{error}; using the configured endpoints");
-                let registration = idp
-                    .registration_endpoint
-                    .clone()
-                    .unwrap_or_else(|| idp.fallback_registration_endpoint());
-                let endpoints = Endpoints {
-                    registration: Endpoint::configured(REGISTRATION, &registration),
-                    token: Endpoint::configured(TOKEN, token),
-                    algorithms: Vec::new(),
-                };
-                Ok((endpoints, None))
+                Ok((Endpoints::configured(idp, token), None))
             }
             _ => Err(error.into()),
         },
@@ -149,6 +142,43 @@ pub(super) async fn find(
 const REGISTRATION: &str = "registration_endpoint";
 
 impl Endpoints {
+    /// Those of the configuration, with the default registration endpoint.
+    fn configured(idp: &IdpConfig, token: &EndpointUrl) -> Self {
+        let registration = idp
+            .registration_endpoint
+            .clone()
+            .unwrap_or_else(|| idp.fallback_registration_endpoint());
+        Self {
+            registration: Endpoint::configured(REGISTRATION, &registration),
+            token: Endpoint::configured(TOKEN, token),
+            algorithms: Vec::new(),
+        }
+    }
+
+    /// Those that are known without asking: of the metadata that the IdP last served, or configured
+    /// completely.
+    pub(super) fn last(idp: &IdpConfig, state: &State) -> Option<Self> {
+        let known = state.idp(&idp.issuer);
+        match known.and_then(|known| known.metadata.as_ref()) {
+            Some(metadata) => Some(Self::of(idp, metadata)),
+            None => match (&idp.registration_endpoint, &idp.token_endpoint) {
+                (Some(_), Some(token)) => Some(Self::configured(idp, token)),
+                _ => None,
+            },
+        }
+    }
+
+    /// The same for the key that signs.
+    pub(super) fn alias_in(&self, state: &State) -> Option<Algorithm> {
+        self.alias_of(state.ring()?.current().jwk.alg)
+    }
+
+    /// The other name of `alg`, where the IdP lists only that one (RFC 9864).
+    pub(super) fn alias_of(&self, alg: Algorithm) -> Option<Algorithm> {
+        let lists = |alg: Algorithm| self.algorithms.iter().any(|one| one == alg.name());
+        alg.alias().filter(|alias| lists(*alias) && !lists(alg))
+    }
+
     /// Those of the metadata; configured endpoints take precedence.
     pub(super) fn of(idp: &IdpConfig, metadata: &ServerMetadata) -> Self {
         let endpoint = |name, configured: &Option<EndpointUrl>, discovered: &Option<String>| {

@@ -1,16 +1,12 @@
 //! The client at the IdP, compared with what the configuration and the keys call for.
 
-use serde_json::json;
-
 use super::unstored_rat::UnstoredRat;
 use crate::app::App;
-use crate::config::{DcrConfig, IdpConfig, JwksMode, RedirectUpdateMode};
+use crate::config::{DcrConfig, IdpConfig};
 use crate::idp::IdpAdminClient;
-use crate::keyring::KeyRing;
 use crate::oauth::{InitialAccessToken, Management};
-use crate::registration::{
-    Desired, Drift, JwksMember, RedirectUpdate, Registered, TokenFingerprint,
-};
+use crate::planning::Wanted;
+use crate::registration::{Desired, Drift, RedirectUpdate, Registered, TokenFingerprint};
 use crate::state::State;
 use crate::transport::HttpClient;
 
@@ -30,30 +26,16 @@ impl ManagedClient<'_> {
         &self.app.config.dcr
     }
 
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            dcr: self.dcr(),
+            idp: self.idp,
+        }
+    }
+
     /// The registration that the configuration and the keys call for. None without a key.
     pub(super) fn desired(&self, state: &State) -> Option<Desired> {
-        let dcr = self.dcr();
-        let ring = state.ring()?;
-        let jwks = if let (JwksMode::Uri, Some(uri)) = (&dcr.jwks, &dcr.jwks_uri) {
-            JwksMember::Uri(uri.as_str().to_owned())
-        } else {
-            let keys: Vec<_> = KeyRing::published(ring).collect();
-            JwksMember::Value(json!({"keys": keys}))
-        };
-        let alg = state.projections().wanted_algorithm();
-        Some(Desired {
-            issuer: self.idp.issuer.clone(),
-            client_id: dcr.client_id.clone(),
-            client_name: dcr.client_name.clone(),
-            client_profile: dcr.client_profile.clone(),
-            redirect_uris: dcr.redirect_uris.clone(),
-            grant_types: dcr.grant_types.clone(),
-            scope: dcr.scope.clone(),
-            alg: alg.unwrap_or(ring.current().jwk.alg),
-            jwks,
-            software_statement: dcr.software_statement.clone(),
-            extra: dcr.extra_metadata.clone(),
-        })
+        self.wanted().desired(state)
     }
 
     /// What has drifted, as far as it is known without asking the IdP.
@@ -61,17 +43,6 @@ impl ManagedClient<'_> {
         match (state.registration(), self.desired(state)) {
             (Some(client), Some(desired)) => {
                 Drift::between(&desired.metadata(), client, None, self.redirects())
-            }
-            _ => Drift::default(),
-        }
-    }
-
-    /// What has drifted, by what the IdP last said that it has.
-    pub(super) fn last_drift(&self, state: &State) -> Drift {
-        match (state.registration(), self.desired(state)) {
-            (Some(client), Some(desired)) => {
-                let seen = client.seen.as_ref().map(|seen| &seen.metadata);
-                Drift::between(&desired.metadata(), client, seen, self.redirects())
             }
             _ => Drift::default(),
         }
@@ -108,12 +79,7 @@ impl ManagedClient<'_> {
     }
 
     pub(super) fn redirects(&self) -> RedirectUpdate {
-        match self.dcr().redirect_update_mode {
-            RedirectUpdateMode::Auto => RedirectUpdate::Auto,
-            RedirectUpdateMode::Merge => RedirectUpdate::Merge,
-            RedirectUpdateMode::None => RedirectUpdate::None,
-            RedirectUpdateMode::Replace => RedirectUpdate::Replace,
-        }
+        self.wanted().redirects()
     }
 
     /// The initial access token of the configuration.

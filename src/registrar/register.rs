@@ -10,7 +10,6 @@ use super::registration_error::RegistrationError;
 use super::session::Session;
 use crate::app::{Backoff, NoSigner, UpdateError, chain};
 use crate::idp::{DcrClient, MintRequest};
-use crate::jose::Algorithm;
 use crate::oauth::{ClientInformation, InitialAccessToken, shown_url};
 use crate::registration::{
     Attempt, AuthenticationOutcome, MintedIat, RawAnswer, Refused, Registered, RegistrationOutcome,
@@ -351,17 +350,7 @@ impl Session<'_> {
     pub(super) async fn choose_name_of_algorithm(&self) -> Result<(), BootstrapError> {
         let app = self.app();
         let key = app.signer.current().map_err(ProofError::from)?;
-        let lists = |alg: Algorithm| {
-            self.endpoints
-                .algorithms
-                .iter()
-                .any(|one| one == alg.name())
-        };
-        let Some(alias) = key
-            .alg()
-            .alias()
-            .filter(|alias| lists(*alias) && !lists(key.alg()))
-        else {
+        let Some(alias) = self.endpoints.alias_of(key.alg()) else {
             return Ok(());
         };
         let stamped = key.stamped(alias).map_err(ProofError::from)?;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::planned_request::PlannedRequest;
 use crate::registration::{Drift, Plan};
 use crate::state::State;
 
@@ -18,6 +19,9 @@ pub struct PlanReport {
     pub hint: Option<String>,
     /// The members that are not as they should be.
     pub diff: Drift,
+    /// The request as it would be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<PlannedRequest>,
     /// When the IdP last said what it has of the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Timestamp>,
@@ -25,7 +29,7 @@ pub struct PlanReport {
 
 impl PlanReport {
     /// Describes a plan.
-    pub fn of(plan: &Plan, state: &State, diff: Drift) -> Self {
+    pub fn of(plan: &Plan, state: &State, diff: Drift, request: Option<PlannedRequest>) -> Self {
         let client = state.registration();
         let seen_at = client.and_then(|client| Some(client.seen.as_ref()?.at));
         let client = client.map_or("", |client| client.client_id.as_str());
@@ -64,6 +68,7 @@ impl PlanReport {
             summary,
             hint: hint.map(str::to_owned),
             diff,
+            request,
             seen_at,
         }
     }
