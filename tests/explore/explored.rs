@@ -25,9 +25,8 @@ use crate::truth::{self, Complaint, Promise};
 /// The longest that one start may take.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// Starts after which a world has to be at rest, and those in which it is watched.
+/// Starts after which a world has to be at rest.
 const SETTLING: usize = 3;
-const WATCHED: usize = 4;
 
 const VOLUME: &str = "/volume/keys";
 
@@ -50,14 +49,19 @@ struct World<'a> {
 }
 
 /// Lets it happen, and says what was wrong first.
-pub(crate) async fn explore(bench: &Bench, history: &History) -> Option<Complaint> {
+/// `restarts` are watched at the end.
+pub(crate) async fn explore(
+    bench: &Bench,
+    history: &History,
+    restarts: usize,
+) -> Option<Complaint> {
     let mut world = World::new(bench);
     for operation in &history.operations {
         if let Some(complaint) = world.happen(operation).await {
             return Some(complaint);
         }
     }
-    if let Some(complaint) = world.rest().await {
+    if let Some(complaint) = world.rest(restarts).await {
         return Some(complaint);
     }
     world.lose_power()
@@ -311,7 +315,7 @@ impl<'a> World<'a> {
     }
 
     /// Nothing is changed any more.
-    async fn rest(&mut self) -> Option<Complaint> {
+    async fn rest(&mut self, restarts: usize) -> Option<Complaint> {
         self.disk.limit_room(usize::MAX / 2);
         self.narrow = false;
         let pushes = self
@@ -320,7 +324,7 @@ impl<'a> World<'a> {
             .is_some_and(|jwks| jwks == "value");
         let before = |world: &Self| world.bench.wires.writes().len();
         let mut settled = 0;
-        for round in 0..SETTLING + WATCHED {
+        for round in 0..SETTLING + restarts {
             if round == SETTLING {
                 settled = before(self);
             }
@@ -336,7 +340,7 @@ impl<'a> World<'a> {
         let mut since = self.bench.wires.writes().split_off(settled);
         since.retain(|write| !(pushes && matches!(write.as_str(), "PUT" | "renew")));
         (!since.is_empty()).then(|| {
-            let what = format!("{WATCHED} restarts sent {since:?}; {}", self.last_words());
+            let what = format!("{restarts} restarts sent {since:?}; {}", self.last_words());
             Complaint::new(Promise::Restful, what)
         })
     }

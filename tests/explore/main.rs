@@ -5,7 +5,8 @@
 //! A history in which something is wrong is shortened and printed.
 //!
 //! `BFF_EXPLORE_SECONDS` is for how long new seeds are tried, `BFF_EXPLORE_FROM` the first of them;
-//! `BFF_EXPLORE_SEED` tries only this one.
+//! `BFF_EXPLORE_SEED` tries only this one. `BFF_EXPLORE_RESTARTS` is the number of restarts that are
+//! watched at the end of each, 20 if it is not set.
 
 #![allow(
     clippy::disallowed_methods,
@@ -53,12 +54,15 @@ use crate::explored::explore;
 use crate::history::History;
 use crate::shorter::shorter;
 
-/// How many seeds a test run tries, if it is not told.
+/// How many seeds a test run tries, and how many restarts it watches, if it is not told.
 const SEEDS: u64 = 60;
+const RESTARTS: u64 = 20;
 
 #[test]
 fn no_history_loses_doubles_or_disturbs_anything() {
     let (first, last, end) = extent();
+    let restarts = number("BFF_EXPLORE_RESTARTS").unwrap_or(RESTARTS);
+    let restarts = usize::try_from(restarts).unwrap();
     let next = AtomicU64::new(first);
     let complaints = Mutex::new(Vec::new());
     let work = || {
@@ -69,10 +73,10 @@ fn no_history_loses_doubles_or_disturbs_anything() {
                     return;
                 }
                 let history = History::of(seed);
-                let Some(wrong) = explore(bench, &history).await else {
+                let Some(wrong) = explore(bench, &history, restarts).await else {
                     continue;
                 };
-                let (history, wrong) = shorter(bench, history, wrong).await;
+                let (history, wrong) = shorter(bench, history, wrong, restarts).await;
                 let complaint = format!("seed {seed}: {wrong}\n{history}");
                 say(&complaint);
                 complaints.lock().unwrap().push(complaint);
@@ -91,9 +95,12 @@ fn no_history_loses_doubles_or_disturbs_anything() {
     assert!(complaints.is_empty(), "{} seeds", complaints.len());
 }
 
+fn number(name: &str) -> Option<u64> {
+    Some(std::env::var(name).ok()?.parse().unwrap())
+}
+
 /// The first seed, the one after the last, and when to end at the latest.
 fn extent() -> (u64, u64, Option<Instant>) {
-    let number = |name| -> Option<u64> { Some(std::env::var(name).ok()?.parse().unwrap()) };
     if let Some(seed) = number("BFF_EXPLORE_SEED") {
         return (seed, seed + 1, None);
     }

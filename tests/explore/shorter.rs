@@ -15,6 +15,7 @@ pub(crate) async fn shorter(
     bench: &Bench,
     mut history: History,
     mut wrong: Complaint,
+    restarts: usize,
 ) -> (History, Complaint) {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -25,7 +26,7 @@ pub(crate) async fn shorter(
             if Instant::now() > end {
                 return (history, wrong);
             }
-            if let Some(found) = explore(bench, &without).await
+            if let Some(found) = explore(bench, &without, restarts).await
                 && found.promise == wrong.promise
             {
                 (history, wrong) = (without, found);
