@@ -156,6 +156,16 @@ async fn a_rotation_that_could_never_end_does_not_begin() {
     let keys = world.keys().await;
     assert_eq!(keys.len(), 1);
     assert_ne!(keys, before);
+
+    // The command of the hint, as it is written there.
+    let command = ["rotate", "--compromised"];
+    let refused = Bff::start(&command, &by_value(&world), "").ended().await;
+    assert_ne!(refused.code, Some(0), "{refused}");
+    let hinted = refused.stderr.split('`').find(|t| t.starts_with("bff "));
+    let hinted: Vec<&str> = hinted.unwrap().split(' ').skip(1).collect();
+    let done = Bff::start(&hinted, &by_value(&world), "").ended().await;
+    assert_eq!(done.code, Some(0), "{done}");
+    assert_ne!(world.keys().await, keys);
     bff.stop().await;
 }
 

@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// The private keys may be known to others: a new key signs at once, all others leave the set.
     #[arg(long)]
     compromised: bool,
+    /// Also where the IdP cannot be told of the new key: it gets the JWK Set by hand.
+    #[arg(long, requires = "compromised")]
+    even_if_unpublished: bool,
     /// The algorithm of the new key (default: that of the present one).
     #[arg(long)]
     alg: Option<Algorithm>,
@@ -76,10 +79,14 @@ fn order(arguments: &Arguments) -> Value {
         (true, false) => Mode::Now,
         (false, false) => Mode::Scheduled,
     };
-    match arguments.alg {
-        Some(alg) => json!({"mode": mode, "alg": alg}),
-        None => json!({"mode": mode}),
+    let mut order = json!({"mode": mode});
+    if let Some(alg) = arguments.alg {
+        order["alg"] = json!(alg);
     }
+    if arguments.even_if_unpublished {
+        order["even_if_unpublished"] = json!(true);
+    }
+    order
 }
 
 /// Shows each change of where it stands until `kid` signs.

@@ -81,8 +81,8 @@ impl RotateError {
                  DCR_JWKS=uri (a fresh DCR_IAT and DCR_FORCE_REPLACE=true)"
             }
             Self::CannotReplace => {
-                "set BOOTSTRAP_ADMIN_TOKEN and restart; or POST /admin/rotate with \
-                 \"even_if_unpublished\": true, and give the IdP the new JWK Set by hand"
+                "set BOOTSTRAP_ADMIN_TOKEN and restart; or `bff rotate --compromised \
+                 --even-if-unpublished`, and give the IdP the new JWK Set by hand"
             }
             Self::Commit(error) => error.hint(),
             Self::Keys(error) => error.hint(),
