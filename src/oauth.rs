@@ -10,7 +10,7 @@ mod server;
 mod shown_text;
 mod transport_security;
 
-pub use answer_text::{answer_text, not_json_text, page_text};
+pub use answer_text::{LONGEST_ANSWER, answer_text, not_json_text, page_text};
 pub use assertion::{AssertionClaims, AssertionType, CLIENT_ASSERTION_TYPE};
 pub use client::{
     ClientInformation, ClientMetadata, InitialAccessToken, InvalidInformation, Management,

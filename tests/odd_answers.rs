@@ -92,6 +92,40 @@ async fn what_may_have_made_a_client_is_never_sent_again_with_the_same_token() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_too_long_is_read_as_far_as_it_goes() {
+    let long = "x".repeat(300_000);
+    for (status, body, code, words) in [
+        // What only the end of it says does not matter.
+        (
+            400,
+            format!("<html><title>Not now</title>{long}"),
+            78,
+            "Not now",
+        ),
+        (201, format!("{{answer}}{}", " ".repeat(300_000)), 0, ""),
+        (
+            201,
+            format!(r#"{{"logo":"{long}",{{members}}}}"#),
+            69,
+            "more than 256 KiB",
+        ),
+    ] {
+        let world = World::new().await;
+        world.idp.faults().set_times(reply(status, &body), 1);
+
+        if code == 0 {
+            world.registered().await;
+            assert_eq!(world.clients(), [world.client_id()]);
+        } else {
+            let ended = Bff::serve(&world.env_with_token()).ended().await;
+            ended.fails(code, &[words]);
+        }
+
+        assert_eq!(world.received(REGISTER).len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_member_that_comes_twice_is_shown_with_both_values() {
     let world = World::new().await;
     let twice = reply(201, r#"{"client_id":"the-other-one",{members}}"#);

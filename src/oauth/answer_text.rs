@@ -5,6 +5,9 @@ use serde_json::Value;
 use super::error::OAuthError;
 use super::shown_text::SentSecrets;
 
+/// Longest body of an answer that is read, in bytes. Of a longer one the beginning is kept.
+pub const LONGEST_ANSWER: usize = 256 * 1024;
+
 /// What an answer with this status says, in the server's words and as they are shown: its OAuth
 /// error, the title of its page, the sentence in its JSON, or the beginning of its text.
 ///
@@ -98,7 +101,16 @@ pub fn not_json_text(body: &[u8], sent: &SentSecrets) -> String {
     if body.trim_ascii().is_empty() {
         return "an empty body".to_owned();
     }
-    page_text(body, sent).unwrap_or_else(|| "no JSON object".to_owned())
+    page_text(body, sent).unwrap_or_else(|| {
+        if body.len() < LONGEST_ANSWER {
+            "no JSON object".to_owned()
+        } else {
+            format!(
+                "more than {} KiB, too long to be read",
+                LONGEST_ANSWER / 1024
+            )
+        }
+    })
 }
 
 #[cfg(test)]

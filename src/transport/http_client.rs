@@ -16,7 +16,7 @@ use url::form_urlencoded;
 use super::answer::Answer;
 use super::failure_cause::FailureCause;
 use super::send_error::SendError;
-use crate::oauth::{EndpointUrl, InvalidUrl, SentSecrets, shown_url};
+use crate::oauth::{EndpointUrl, InvalidUrl, LONGEST_ANSWER, SentSecrets, shown_url};
 use crate::secret::Secret;
 
 pub use reqwest::Method;
@@ -61,9 +61,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a request gets that begins just before its deadline.
 const LEAST: Duration = Duration::from_secs(2);
-
-/// Longest body that is read, in bytes.
-const MAX_BODY: usize = 256 * 1024;
 
 impl HttpClient {
     /// A client that trusts the system's roots, and the PEM certificates of `trust_anchors`.
@@ -276,6 +273,7 @@ fn retry_after(text: &str, now: Option<Timestamp>) -> Option<Duration> {
     Some(pause.min(longest))
 }
 
+/// The body, or the beginning of one that is too long: its status counts all the same.
 async fn read(mut response: Response) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
     let mut body = Vec::new();
     while let Some(chunk) = response
@@ -283,8 +281,10 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Box<dyn Error + Send + 
         .await
         .map_err(reqwest::Error::without_url)?
     {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(format!("the body is longer than {MAX_BODY} bytes").into());
+        let room = LONGEST_ANSWER - body.len();
+        if let Some(beginning) = chunk.get(..room) {
+            body.extend_from_slice(beginning);
+            break;
         }
         body.extend_from_slice(&chunk);
     }
