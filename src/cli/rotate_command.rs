@@ -79,14 +79,14 @@ fn order(arguments: &Arguments) -> Value {
         (true, false) => Mode::Now,
         (false, false) => Mode::Scheduled,
     };
-    let mut order = json!({"mode": mode});
-    if let Some(alg) = arguments.alg {
-        order["alg"] = json!(alg);
-    }
-    if arguments.even_if_unpublished {
-        order["even_if_unpublished"] = json!(true);
-    }
-    order
+    let alg = arguments.alg.map(|alg| ("alg", json!(alg)));
+    let unpublished = arguments.even_if_unpublished;
+    let unpublished = unpublished.then(|| ("even_if_unpublished", json!(true)));
+    let members = [Some(("mode", json!(mode))), alg, unpublished];
+    let members = members.into_iter().flatten();
+    members
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// Shows each change of where it stands until `kid` signs.
