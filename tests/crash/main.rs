@@ -8,6 +8,10 @@
 //! A point is run with seed 0, and every fifth one also with seed 1, where a second step goes
 //! wrong. `BFF_CRASH_SEEDS` is the number of seeds with which all of them are run instead;
 //! `BFF_CRASH_ONLY` chooses points: those whose name holds these words.
+//!
+//! Every seventh point is also run with one odd answer of the IdP. Such a run need not end well, but
+//! what is promised whatever the IdP answers has to hold. `BFF_CRASH_CONTENTS` is the number of odd
+//! answers with which all points are run instead.
 
 #![allow(
     clippy::disallowed_methods,
@@ -20,7 +24,6 @@
 
 #[allow(dead_code, reason = "shared with another test")]
 mod bench;
-#[allow(dead_code, reason = "shared with another test")]
 mod contents;
 mod disk;
 #[allow(dead_code, reason = "shared with another test")]
@@ -31,9 +34,15 @@ mod record;
 mod reencrypt;
 mod scenario;
 mod steps;
+#[path = "../support/mod.rs"]
+mod support;
+mod tally;
+#[allow(dead_code, reason = "shared with another test")]
+mod truth;
+mod varied;
 mod world;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,6 +55,8 @@ use crate::program::End;
 use crate::record::Wrong;
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::steps::{Fault, Random, Step, Target};
+use crate::tally::{Came, Tally};
+use crate::varied::{Contents, Varied};
 use crate::world::{Broken, World};
 
 /// The longest that one point may take.
@@ -63,23 +74,13 @@ struct Point {
     step: Step,
     fault: Fault,
     seed: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Tally {
-    /// Runs; a point with two seeds is two.
-    runs: usize,
-    /// Runs in which a second step went wrong.
-    twice: usize,
-    lost: usize,
-    doubled: usize,
-    torn: usize,
-    stuck: usize,
+    /// An answer that is changed besides.
+    varied: Option<Varied>,
 }
 
 #[test]
 fn nothing_is_lost_doubled_or_torn_whichever_step_goes_wrong() {
-    let mut points = points(Broken::default(), seeds(), &SCENARIOS);
+    let mut points = points(Broken::default(), seeds(), Contents::asked(), &SCENARIOS);
     let only = std::env::var("BFF_CRASH_ONLY").ok();
     match &only {
         Some(only) => points.retain(|point| point.name(&SCENARIOS).contains(only)),
@@ -103,6 +104,12 @@ fn nothing_is_lost_doubled_or_torn_whichever_step_goes_wrong() {
         "the second fault does not happen: {}",
         total.summary()
     );
+    let varied = points.iter().filter(|point| point.varied.is_some());
+    assert!(
+        only.is_some() || total.odd * 2 >= varied.count(),
+        "answers are not odd: {}",
+        total.summary()
+    );
 }
 
 /// Fails if a scenario has no points, or all together have fewer than `.ci/floors` asks for.
@@ -110,15 +117,16 @@ fn nothing_is_lost_doubled_or_torn_whichever_step_goes_wrong() {
 fn are_enough(points: &[Point]) {
     let floors = concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/floors");
     let floors = std::fs::read_to_string(floors).unwrap();
-    let floor = floors
-        .lines()
-        .find_map(|line| line.strip_prefix("crash-points="))
-        .unwrap();
-    let number = points.iter().filter(|point| point.seed == 0).count();
-    assert!(
-        number >= floor.parse().unwrap(),
-        "{number} points, and .ci/floors asks for {floor}"
-    );
+    let varied = points.iter().filter(|point| point.varied.is_some()).count();
+    let first = points.iter().filter(|point| point.seed == 0).count() - varied;
+    for (prefix, number) in [("crash-points=", first), ("crash-contents=", varied)] {
+        let mut lines = floors.lines();
+        let floor = lines.find_map(|line| line.strip_prefix(prefix)).unwrap();
+        assert!(
+            number >= floor.parse().unwrap(),
+            "{number} points, and .ci/floors asks for {prefix}{floor}"
+        );
+    }
     for (number, scenario) in SCENARIOS.iter().enumerate() {
         let has_points = points.iter().any(|point| point.scenario == number);
         assert!(has_points, "no points: {}", scenario.name);
@@ -162,10 +170,27 @@ fn an_answer_that_is_used_before_it_is_stored_is_noticed() {
     assert!(tally.doubled > 0);
 }
 
+#[test]
+fn an_odd_answer_that_is_used_before_it_is_stored_is_noticed() {
+    let broken = Broken {
+        lagging: true,
+        ..Broken::default()
+    };
+    let scenarios = &SCENARIOS[..1];
+    let mut points = points(broken, Seeds::All(0), Contents::OneInSeven, scenarios);
+    points.retain(|point| point.varied.is_some());
+
+    let (tallies, _) = run(&points, broken, scenarios);
+
+    let tally = &tallies[0];
+    say(&format!("odd, used before stored: {}", tally.summary()));
+    assert!(tally.lost + tally.unkept > 0);
+}
+
 /// Every fourth point of the first scenario is enough to see that all is not well.
 fn enumerate_broken(name: &str, broken: Broken) -> Tally {
     let scenarios = &SCENARIOS[..1];
-    let mut points = points(broken, Seeds::All(1), scenarios);
+    let mut points = points(broken, Seeds::All(1), Contents::All(0), scenarios);
     let mut index = 0;
     points.retain(|_| {
         index += 1;
@@ -232,13 +257,15 @@ fn run(points: &[Point], broken: Broken, scenarios: &[Scenario]) -> (Vec<Tally>,
         on_a_bench(async |bench| {
             while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let run = point.run(bench, broken, scenarios[point.scenario]);
-                let (twice, found) = tokio::time::timeout(LONGEST, run)
-                    .await
-                    .unwrap_or_else(|_| (false, vec![Wrong::Stuck("it hangs".to_owned())]));
+                let came = tokio::time::timeout(LONGEST, run).await;
+                let came = came.unwrap_or_else(|_| Came {
+                    found: vec![Wrong::Stuck("it hangs".to_owned())],
+                    ..Came::default()
+                });
                 let mut tallies = tallies.lock().unwrap();
-                tallies[point.scenario].count(twice, &found);
+                tallies[point.scenario].count(&came);
                 // What comes after the first follows from it.
-                if let Some(wrong) = found.first() {
+                if let Some(wrong) = came.found.first() {
                     let complaint = format!("{}: {wrong:?}", point.name(scenarios));
                     complaints.lock().unwrap().push(complaint);
                 }
@@ -258,7 +285,7 @@ fn run(points: &[Point], broken: Broken, scenarios: &[Scenario]) -> (Vec<Tally>,
 }
 
 /// Numbers the steps of each scenario by running it without faults.
-fn points(broken: Broken, seeds: Seeds, scenarios: &[Scenario]) -> Vec<Point> {
+fn points(broken: Broken, seeds: Seeds, contents: Contents, scenarios: &[Scenario]) -> Vec<Point> {
     let mut points = Vec::new();
     let mut index = 0;
     on_a_bench(async |bench| {
@@ -267,17 +294,19 @@ fn points(broken: Broken, seeds: Seeds, scenarios: &[Scenario]) -> Vec<Point> {
             let mut random = Random::new(0);
             let (end, steps) = world.interrupted(Target::Nothing, &mut random).await;
             assert!(!matches!(end, End::Killed), "{}: {end:?}", described.name);
-            for (number, step) in steps.into_iter().enumerate() {
+            for (number, step) in steps.iter().enumerate() {
                 for &fault in step.kind.faults() {
-                    for seed in seeds.of(index) {
-                        points.push(Point {
-                            scenario,
-                            number,
-                            step: step.clone(),
-                            fault,
-                            seed,
-                        });
-                    }
+                    let varied = |number| Some(Varied::of(index, number, &steps));
+                    let plain = seeds.of(index).map(|seed| (seed, None));
+                    let all = plain.chain(contents.of(index).map(|number| (0, varied(number))));
+                    points.extend(all.map(|(seed, varied)| Point {
+                        scenario,
+                        number,
+                        step: step.clone(),
+                        fault,
+                        seed,
+                        varied,
+                    }));
                     index += 1;
                 }
             }
@@ -296,11 +325,20 @@ impl Point {
         self.seed % 2 == 1
     }
 
-    /// Runs it. Says whether a second step went wrong, and what was found.
-    async fn run(&self, bench: &Bench, broken: Broken, scenario: Scenario) -> (bool, Vec<Wrong>) {
+    fn random(&self) -> Random {
         let number = u64::try_from(self.number).unwrap();
-        let mut random = Random::new(number ^ (self.seed << 32) ^ ((self.fault as u64) << 48));
+        let varied = self.varied.as_ref().map_or(0, Varied::mixed);
+        let seed = number ^ (self.seed << 32) ^ ((self.fault as u64) << 48) ^ varied;
+        let mut random = Random::new(seed);
         random.next();
+        random
+    }
+
+    async fn run(&self, bench: &Bench, broken: Broken, scenario: Scenario) -> Came {
+        if let Some(varied) = &self.varied {
+            return self.run_with(bench, broken, scenario, varied).await;
+        }
+        let mut random = self.random();
         let mut world = World::new(bench, scenario, broken).await;
         let target = Target::Step(self.number, self.fault);
         let (_, steps) = world.interrupted(target, &mut random).await;
@@ -315,7 +353,34 @@ impl Point {
             twice = steps.len() > number;
         }
         world.recover().await;
-        (twice, world.found())
+        Came {
+            twice,
+            odd: false,
+            found: world.found(),
+        }
+    }
+
+    /// An answer may change which steps are taken, so the step may be another one, or none.
+    async fn run_with(
+        &self,
+        bench: &Bench,
+        broken: Broken,
+        scenario: Scenario,
+        varied: &Varied,
+    ) -> Came {
+        let mut world = World::odd(bench, scenario, broken).await;
+        world.distort(varied);
+        let target = Target::Step(self.number, self.fault);
+        world.interrupted(target, &mut self.random()).await;
+        let mut odd = world.was_distorted();
+        if world.found().is_empty() {
+            odd |= world.come_to_rest().await;
+        }
+        Came {
+            twice: false,
+            odd,
+            found: world.found(),
+        }
     }
 }
 
@@ -325,40 +390,11 @@ impl fmt::Display for Point {
             f,
             "step {} ({}), {:?}, seed {}",
             self.number, self.step.what, self.fault, self.seed
-        )
-    }
-}
-
-impl Tally {
-    /// Counts a run, and each kind once.
-    fn count(&mut self, twice: bool, found: &[Wrong]) {
-        self.runs += 1;
-        self.twice += usize::from(twice);
-        let any = |kind: fn(&Wrong) -> bool| usize::from(found.iter().any(kind));
-        self.lost += any(|wrong| matches!(wrong, Wrong::Lost(_)));
-        self.doubled += any(|wrong| matches!(wrong, Wrong::Doubled(_)));
-        self.torn += any(|wrong| matches!(wrong, Wrong::Torn(_)));
-        self.stuck += any(|wrong| matches!(wrong, Wrong::Stuck(_)));
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.runs += other.runs;
-        self.twice += other.twice;
-        self.lost += other.lost;
-        self.doubled += other.doubled;
-        self.torn += other.torn;
-        self.stuck += other.stuck;
-    }
-
-    fn summary(&self) -> String {
-        let mut text = format!(
-            "{} runs, {} of them with a second fault: {} lost, {} doubled, {} torn",
-            self.runs, self.twice, self.lost, self.doubled, self.torn
-        );
-        if self.stuck > 0 {
-            write!(text, ", {} stuck", self.stuck).unwrap();
+        )?;
+        match &self.varied {
+            Some(varied) => write!(f, ", {varied}"),
+            None => Ok(()),
         }
-        text
     }
 }
 

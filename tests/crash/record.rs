@@ -18,6 +18,19 @@ pub(crate) enum Wrong {
     Torn(String),
     /// There is no way out.
     Stuck(String),
+    /// Another promise was not kept.
+    Unkept(String),
+}
+
+impl Wrong {
+    pub(crate) fn what(&self) -> &str {
+        let (Self::Lost(what)
+        | Self::Doubled(what)
+        | Self::Torn(what)
+        | Self::Stuck(what)
+        | Self::Unkept(what)) = self;
+        what
+    }
 }
 
 /// What is known of the state across the runs of one world.
@@ -92,7 +105,11 @@ impl Record {
 
     pub(crate) fn acknowledged(&self) -> Option<State> {
         let text = self.notes().acknowledged.clone()?;
-        Some(serde_json::from_str(&text).unwrap())
+        let state = serde_json::from_str(&text).map_err(|error| {
+            let what = format!("a committed state cannot be read: {error}");
+            self.wrong(Wrong::Torn(what));
+        });
+        state.ok()
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {

@@ -6,12 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bff::disk::Disk;
-use bff::local_files::Directories;
 use bff::registrar::Occasion;
 use bff::registration::{Registered, TokenFingerprint};
 use bff::state::{Event, State};
-use bff::store::{FileStore, Store};
 use dev_idp::Fault as IdpFault;
 
 use crate::bench::Bench;
@@ -19,7 +16,9 @@ use crate::disk::{Loss, Promise, SimDisk};
 use crate::program::{End, Program, Slot, Work};
 use crate::record::{Record, Wrong};
 use crate::scenario::{NEW, OLD, REFUSED, Scenario, Token};
-use crate::steps::{Random, Step, Steps, Target};
+use crate::steps::{Kind, Random, Step, Steps, Target};
+use crate::truth::{self, Books};
+use crate::varied::Varied;
 
 /// What is deliberately broken.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -43,16 +42,39 @@ pub(crate) struct World<'a> {
     occasion: Occasion,
     /// What paid for the client that was there before.
     first: Vec<TokenFingerprint>,
+    /// If answers are odd. The exact end is open then, and what is promised whatever is answered
+    /// is compared instead.
+    books: Option<Books>,
 }
 
 /// Starts in which a world must come to rest.
 const ROUNDS: usize = 8;
+
+/// With odd answers: starts with help from the operator, and those after which a world has to be
+/// at rest without.
+const HELPED: usize = 4;
+const SETTLING: usize = 3;
 
 const NEWEST: &str = "https://app.example/newest";
 
 impl<'a> World<'a> {
     /// A world in which the interrupted start comes next.
     pub(crate) async fn new(bench: &'a Bench, scenario: Scenario, broken: Broken) -> World<'a> {
+        Self::begun(bench, scenario, broken, None).await
+    }
+
+    /// A world in which answers are odd from the interrupted start on.
+    pub(crate) async fn odd(bench: &'a Bench, scenario: Scenario, broken: Broken) -> World<'a> {
+        let books = Books::open(bench);
+        Self::begun(bench, scenario, broken, Some(books)).await
+    }
+
+    async fn begun(
+        bench: &'a Bench,
+        scenario: Scenario,
+        broken: Broken,
+        books: Option<Books>,
+    ) -> World<'a> {
         bench.idp.forget_everything().unwrap();
         bench.idp.faults().clear();
         bench.wires.mend();
@@ -77,6 +99,7 @@ impl<'a> World<'a> {
             key: None,
             first: Vec::new(),
             occasion: Occasion::Start,
+            books,
         };
         world.set(scenario.always);
         if scenario.registered {
@@ -129,8 +152,13 @@ impl<'a> World<'a> {
                     return;
                 }
                 End::Ready => self.press_on(),
-                End::Failed { error, hint } => self.follow(&error, hint),
-                End::Killed => unreachable!("nobody kills it"),
+                End::Failed { error, hint } => {
+                    if !self.follow(hint) {
+                        let what = format!("{error}; hint: {hint}");
+                        self.record.wrong(Wrong::Stuck(what));
+                    }
+                }
+                End::Killed => {}
             }
             if !self.record.found().is_empty() {
                 return;
@@ -138,6 +166,54 @@ impl<'a> World<'a> {
         }
         let what = format!("not settled after {ROUNDS} starts");
         self.record.wrong(Wrong::Stuck(what));
+    }
+
+    /// Starts as [`World::recover`] does, to an end that may be one that only a human can resolve.
+    /// From there on nothing is changed, and restarts have to come to rest. Says whether an odd
+    /// answer has come.
+    pub(crate) async fn come_to_rest(&mut self) -> bool {
+        for _ in 0..HELPED {
+            let (end, _) = self.start(Target::Nothing, ErrorKind::Other).await;
+            if !self.record.found().is_empty() {
+                return self.was_distorted();
+            }
+            match end {
+                End::Ready if self.is_settled() => break,
+                End::Ready => self.press_on(),
+                End::Failed { hint, .. } if self.follow(hint) => {}
+                End::Failed { .. } | End::Killed => break,
+            }
+        }
+        let odd = self.was_distorted();
+        self.bench.wires.mend();
+        let mut settled = 0;
+        for _ in 0..=SETTLING {
+            settled = self.writes().len();
+            self.start(Target::Nothing, ErrorKind::Other).await;
+            if !self.record.found().is_empty() {
+                return odd;
+            }
+        }
+        let pushes = self.settings.get("DCR_JWKS").is_some_and(|j| j == "value");
+        let mut since = self.writes().split_off(settled);
+        since.retain(|write| !(pushes && matches!(write.as_str(), "PUT" | "renew")));
+        if !since.is_empty() {
+            let what = format!("a restart with nothing changed sent {since:?}");
+            self.record.wrong(Wrong::Unkept(what));
+        }
+        self.lose_power();
+        odd
+    }
+
+    /// Changes one answer on its way.
+    pub(crate) fn distort(&self, varied: &Varied) {
+        let odd = varied.odd.clone();
+        self.bench.wires.distort(varied.door, odd, Some(1));
+    }
+
+    /// Whether that answer has come.
+    pub(crate) fn was_distorted(&self) -> bool {
+        !self.bench.wires.has_counted()
     }
 
     pub(crate) fn found(&self) -> Vec<Wrong> {
@@ -187,14 +263,28 @@ impl<'a> World<'a> {
             _ if steps.is_dead() => End::Killed,
             Ok(Ok(())) => End::Ready,
             Ok(Err((error, hint))) => End::Failed { error, hint },
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => {
+                let what = format!("a start panics: {error}");
+                self.record.wrong(Wrong::Stuck(what));
+                End::Killed
+            }
         };
         let app = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(app) = app {
             self.record.shown(&app.ledger.state());
         }
-        self.check();
-        (end, steps.taken())
+        let taken = steps.taken();
+        let is_of_the_disk = |number: usize| {
+            let step = taken.get(number);
+            step.is_some_and(|step| !matches!(step.kind, Kind::Request | Kind::Fetch))
+        };
+        let whole = match target {
+            Target::Nothing => true,
+            Target::Step(number, _) | Target::Any(number, _) => !is_of_the_disk(number),
+            Target::ReadOnly => false,
+        };
+        self.check(&end, (whole, whole));
+        (end, taken)
     }
 
     fn set(&mut self, settings: &[(&'static str, &'static str)]) {
@@ -223,11 +313,21 @@ impl<'a> World<'a> {
     }
 
     /// What must hold whenever a run has ended.
-    fn check(&mut self) {
+    fn check(&mut self, end: &End, fair: (bool, bool)) {
         let Some(state) = self.record.acknowledged() else {
             return;
         };
         self.check_key(&state);
+        if let Some(books) = &mut self.books {
+            let complaint = books.check(self.bench, &self.record, &self.tokens, end, fair);
+            // What was found otherwise is noted already.
+            if let Some(complaint) = complaint
+                && self.record.found().is_empty()
+            {
+                self.record.wrong(Wrong::Unkept(complaint.to_string()));
+            }
+            return;
+        }
         self.check_tokens();
         self.check_clients(&state);
     }
@@ -242,20 +342,8 @@ impl<'a> World<'a> {
     }
 
     fn check_tokens(&self) {
-        for token in &self.tokens {
-            let uses = self.bench.idp.iat_uses(token);
-            if uses.is_some_and(|uses| uses > 1) {
-                let what = format!("a token was spent {uses:?} times");
-                self.record.wrong(Wrong::Doubled(what));
-            }
-        }
-        let posts = self.bench.wires.posts();
-        for (index, post) in posts.iter().enumerate() {
-            let mut earlier = posts[..index].iter();
-            if earlier.any(|earlier| earlier.token == post.token && !earlier.refused) {
-                let what = "a token was sent again, and may have been spent before".to_owned();
-                self.record.wrong(Wrong::Doubled(what));
-            }
+        if let Some(complaint) = truth::tokens(self.bench, &self.tokens) {
+            self.record.wrong(Wrong::Doubled(complaint.what));
         }
     }
 
@@ -339,8 +427,8 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Does what a hint says.
-    fn follow(&mut self, error: &str, hint: &'static str) {
+    /// Does what a hint says, and says whether it says anything.
+    fn follow(&mut self, hint: &'static str) -> bool {
         let state = self.record.acknowledged().unwrap_or_default();
         let mut followed = false;
         if hint.contains("delete") {
@@ -355,10 +443,7 @@ impl<'a> World<'a> {
             self.occasion = Occasion::Order;
             followed = true;
         }
-        if !followed {
-            let what = format!("{error}; hint: {hint}");
-            self.record.wrong(Wrong::Stuck(what));
-        }
+        followed
     }
 
     fn delete_strangers(&self, state: &State) {
@@ -369,19 +454,12 @@ impl<'a> World<'a> {
 
     /// The power goes when all is done: what was acknowledged is there.
     fn lose_power(&mut self) {
-        self.disk.crash(Loss::Everything, &mut Random::new(0));
-        let steps = Arc::new(Steps::new(Target::Nothing));
-        let mount: Arc<dyn Disk> = Arc::new(self.disk.mount(steps, ErrorKind::Other));
         let (keys, state) = self.directories();
-        let _directories = Directories::open(Arc::clone(&mount), &keys, &state, "the end").unwrap();
-        let store = FileStore::new(mount, &keys, &state);
-        let loaded = store.load();
-        self.record.loaded(&loaded);
-        let kid = self.key.as_ref().unwrap().parse().unwrap();
-        if let Err(error) = store.read_key(&kid) {
-            self.record.wrong(Wrong::Lost(error.to_string()));
+        let lost = truth::lose_power(&self.disk, (&keys, &state), &self.record);
+        if let Some(complaint) = lost {
+            self.record.wrong(Wrong::Lost(complaint.what));
         }
-        self.check();
+        self.check(&End::Ready, (false, false));
     }
 
     fn directories(&self) -> (PathBuf, PathBuf) {

@@ -6,21 +6,17 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bff::disk::Disk;
-use bff::local_files::Directories;
 use bff::registrar::Occasion;
-use bff::store::{FileStore, Store};
 use dev_idp::Fault;
 
 use crate::bench::Bench;
 use crate::contents::Door;
-use crate::disk::{Loss, Promise as DiskPromise, SimDisk};
+use crate::disk::{Promise as DiskPromise, SimDisk};
 use crate::history::{History, Operation, Purpose};
 use crate::program::{End, Program, Slot, Work};
-use crate::record::{Record, Wrong};
+use crate::record::Record;
 use crate::steps::{Random, Steps, Target};
-use crate::support::log::Log;
-use crate::truth::{self, Complaint, Promise};
+use crate::truth::{self, Books, Complaint, Promise};
 
 /// The longest that one start may take.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -35,17 +31,12 @@ struct World<'a> {
     disk: SimDisk,
     settings: BTreeMap<&'static str, String>,
     record: Record,
-    log: Log,
-    /// What the program said when it ended.
-    said: String,
+    books: Books,
     tokens: Vec<String>,
     /// The client that was accepted, if nothing has happened since that may change that.
     accepted: Option<String>,
-    lied: Vec<String>,
     /// Whether the volume may be too full.
     narrow: bool,
-    /// How many secrets the IdP had issued before.
-    earlier: usize,
 }
 
 /// Lets it happen, and says what was wrong first.
@@ -85,14 +76,10 @@ impl<'a> World<'a> {
                 ("DCR_REDIRECT_URIS", "https://app.example/old".to_owned()),
             ]),
             record: Record::default(),
-            // The IdP in this process has a log too, which is none of ours.
-            log: Log::capture_with("off,bff=trace"),
-            said: String::new(),
+            books: Books::open(bench),
             tokens: Vec::new(),
             accepted: None,
-            lied: Vec::new(),
             narrow: false,
-            earlier: bench.idp.issued_secrets().len(),
         }
     }
 
@@ -206,10 +193,6 @@ impl<'a> World<'a> {
                 return Some(Complaint::new(Promise::Ends, what));
             }
         };
-        if let End::Failed { error, hint } = &end {
-            let said = format!("{error}; hint: {hint}\n");
-            self.said.push_str(&said);
-        }
         let app = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         let ready = app.as_ref().is_some_and(|app| app.is_ready());
         if let Some(app) = &app {
@@ -257,31 +240,9 @@ impl<'a> World<'a> {
 
     /// What must hold whenever a run has ended.
     fn check(&mut self, end: &End, fair: bool, whole: bool) -> Option<Complaint> {
-        let delivered = self.bench.wires.delivered();
-        self.lied.extend(truth::lied(&delivered));
-        if let Some(wrong) = self.record.found().first() {
-            let (Wrong::Lost(what) | Wrong::Doubled(what) | Wrong::Torn(what) | Wrong::Stuck(what)) =
-                wrong;
-            return Some(Complaint::new(Promise::Durable, what));
-        }
-        let log = self.log.text() + &self.said;
-        let bench = self.bench;
-        let mut secrets = bench.idp.issued_secrets().split_off(self.earlier);
-        // It makes identifiers in the same way.
-        secrets.retain(|secret| !secret.starts_with("client-"));
-        secrets.push(bench.idp.admin_token().to_owned());
-        let state = self.record.acknowledged().unwrap_or_default();
-        truth::tokens(bench, &self.tokens)
-            .or_else(|| truth::clients(bench, &state, &log, &self.lied))
-            .or_else(|| {
-                let lives = fair && !matches!(end, End::Killed);
-                // None leaves where the next one cannot be stored.
-                let excused = if whole { log.as_str() } else { "" };
-                lives
-                    .then(|| truth::registration_access_tokens(bench, &delivered, &state, excused))
-                    .flatten()
-            })
-            .or_else(|| truth::secrets(&secrets, &log))
+        let (bench, tokens) = (self.bench, &self.tokens);
+        self.books
+            .check(bench, &self.record, tokens, end, (fair, whole))
     }
 
     fn check_ready(
@@ -351,7 +312,7 @@ impl<'a> World<'a> {
     }
 
     fn last_words(&self) -> String {
-        let log = self.log.text();
+        let log = self.books.log.text();
         let lines: Vec<&str> = log.lines().collect();
         let last = lines.len().saturating_sub(14);
         lines[last..].join("\n      ")
@@ -359,22 +320,8 @@ impl<'a> World<'a> {
 
     /// The power goes when all is done: what was acknowledged is there.
     fn lose_power(&mut self) -> Option<Complaint> {
-        let state = self.record.acknowledged().unwrap_or_default();
-        let key = state.ring().map(|ring| ring.current().jwk.kid.clone());
-        self.disk.crash(Loss::Everything, &mut Random::new(0));
-        let steps = Arc::new(Steps::new(Target::Nothing));
-        let mount: Arc<dyn Disk> = Arc::new(self.disk.mount(steps, ErrorKind::Other));
         let volume = Path::new(VOLUME);
-        let opened = Directories::open(Arc::clone(&mount), volume, volume, "the end");
-        let _directories = opened.unwrap();
-        let store = FileStore::new(mount, volume, volume);
-        let loaded = store.load();
-        self.record.loaded(&loaded);
-        if let Some(kid) = key
-            && let Err(error) = store.read_key(&kid)
-        {
-            return Some(Complaint::new(Promise::Durable, error.to_string()));
-        }
-        self.check(&End::Ready, false, false)
+        truth::lose_power(&self.disk, (volume, volume), &self.record)
+            .or_else(|| self.check(&End::Ready, false, false))
     }
 }

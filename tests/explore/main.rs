@@ -42,6 +42,7 @@ mod shorter;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../crash/truth.rs"]
 mod truth;
 
 use std::sync::Mutex;

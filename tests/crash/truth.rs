@@ -2,13 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
 
+use bff::disk::Disk;
+use bff::local_files::Directories;
 use bff::state::{Event, State};
+use bff::store::{FileStore, Store};
 use serde_json::Value;
 
 use crate::bench::Bench;
 use crate::contents::Door;
+use crate::disk::{Loss, SimDisk};
 use crate::net::Delivered;
+use crate::program::End;
+use crate::record::Record;
+use crate::steps::{Random, Steps, Target};
+use crate::support::log::Log;
 
 /// What is promised.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +62,85 @@ impl fmt::Display for Complaint {
     }
 }
 
+/// What was said and sent in one world.
+pub(crate) struct Books {
+    pub(crate) log: Log,
+    /// What the program said when it ended.
+    said: String,
+    /// Clients of which the program was never told the identifier.
+    lied: Vec<String>,
+    /// How many secrets the IdP had issued before.
+    earlier: usize,
+}
+
+impl Books {
+    pub(crate) fn open(bench: &Bench) -> Self {
+        Self {
+            // The IdP in this process has a log too, which is none of ours.
+            log: Log::capture_with("off,bff=trace"),
+            said: String::new(),
+            lied: Vec::new(),
+            earlier: bench.idp.issued_secrets().len(),
+        }
+    }
+
+    /// What must hold whenever a run has ended. `fair` says that what was received could be
+    /// stored, or was not to be asked for; `whole` that nothing was wrong with the disk.
+    pub(crate) fn check(
+        &mut self,
+        bench: &Bench,
+        record: &Record,
+        initial: &[String],
+        end: &End,
+        (fair, whole): (bool, bool),
+    ) -> Option<Complaint> {
+        if let End::Failed { error, hint } = end {
+            let said = format!("{error}; hint: {hint}\n");
+            self.said.push_str(&said);
+        }
+        let delivered = bench.wires.delivered();
+        self.lied.extend(lied(&delivered));
+        let state = record.acknowledged().unwrap_or_default();
+        if let Some(wrong) = record.found().first() {
+            return Some(Complaint::new(Promise::Durable, wrong.what()));
+        }
+        let log = self.log.text() + &self.said;
+        let mut issued = bench.idp.issued_secrets().split_off(self.earlier);
+        // It makes identifiers in the same way.
+        issued.retain(|secret| !secret.starts_with("client-"));
+        issued.push(bench.idp.admin_token().to_owned());
+        tokens(bench, initial)
+            .or_else(|| clients(bench, &state, &log, &self.lied))
+            .or_else(|| {
+                let lives = fair && !matches!(end, End::Killed);
+                // None leaves where the next one cannot be stored.
+                let excused = if whole { log.as_str() } else { "" };
+                lives
+                    .then(|| registration_access_tokens(bench, &delivered, &state, excused))
+                    .flatten()
+            })
+            .or_else(|| secrets(&issued, &log))
+    }
+}
+
+/// The power goes: what was acknowledged is there, and so is the key.
+pub(crate) fn lose_power(
+    disk: &SimDisk,
+    (keys, state): (&Path, &Path),
+    record: &Record,
+) -> Option<Complaint> {
+    let acknowledged = record.acknowledged().unwrap_or_default();
+    let kid = acknowledged.ring().map(|ring| &ring.current().jwk.kid);
+    disk.crash(Loss::Everything, &mut Random::new(0));
+    let steps = Arc::new(Steps::new(Target::Nothing));
+    let mount: Arc<dyn Disk> = Arc::new(disk.mount(steps, ErrorKind::Other));
+    let _directories = Directories::open(Arc::clone(&mount), keys, state, "the end").unwrap();
+    let store = FileStore::new(mount, keys, state);
+    record.loaded(&store.load());
+    let error = store.read_key(kid?).err()?;
+    Some(Complaint::new(Promise::Durable, error.to_string()))
+}
+
 /// Each token that was sent, and how often it has paid.
 pub(crate) fn tokens(bench: &Bench, tokens: &[String]) -> Option<Complaint> {
     for token in tokens {
@@ -75,12 +165,7 @@ pub(crate) fn tokens(bench: &Bench, tokens: &[String]) -> Option<Complaint> {
 
 /// Every client at the IdP is named, or an attempt says that there may be one. `lied` are those
 /// whose identifier the program was never told truly.
-pub(crate) fn clients(
-    bench: &Bench,
-    state: &State,
-    log: &str,
-    lied: &[String],
-) -> Option<Complaint> {
+fn clients(bench: &Bench, state: &State, log: &str, lied: &[String]) -> Option<Complaint> {
     let abandoned = |event: &Event| matches!(event, Event::AttemptAbandoned);
     let journal: Vec<_> = state.journal().entries().collect();
     let possible = usize::from(state.attempt().is_some())
@@ -101,7 +186,7 @@ pub(crate) fn clients(
 }
 
 /// Identifiers that the program was told wrongly, and which client they were about.
-pub(crate) fn lied(delivered: &[Delivered]) -> Vec<String> {
+fn lied(delivered: &[Delivered]) -> Vec<String> {
     let client_id = |body: &[u8]| -> Option<String> {
         let body: Value = serde_json::from_slice(body).ok()?;
         Some(body["client_id"].as_str()?.to_owned())
@@ -117,7 +202,7 @@ pub(crate) fn lied(delivered: &[Delivered]) -> Vec<String> {
 
 /// The last registration access token that was received for each client is in the document, if
 /// the client still exists. `excused` is a log that may say that one is lost.
-pub(crate) fn registration_access_tokens(
+fn registration_access_tokens(
     bench: &Bench,
     delivered: &[Delivered],
     state: &State,
@@ -183,7 +268,7 @@ fn received(bench: &Bench, delivered: &Delivered) -> Option<(String, String)> {
 }
 
 /// No secret of this world is in its log.
-pub(crate) fn secrets(secrets: &[String], log: &str) -> Option<Complaint> {
+fn secrets(secrets: &[String], log: &str) -> Option<Complaint> {
     let shown = secrets
         .iter()
         .find(|secret| log.contains(secret.as_str()))?;
