@@ -213,6 +213,10 @@ fn registration_access_tokens(
         if delivered.door == Door::Renew || lies_about_the_token(delivered) {
             last.clear();
         }
+        // The one before is void, whatever of this answer can be understood.
+        if let Some(client_id) = told_anew(delivered) {
+            last.remove(&client_id);
+        }
         if let Some((client_id, rat)) = received(bench, delivered) {
             last.insert(client_id, (delivered.door, rat));
         }
@@ -228,6 +232,13 @@ fn registration_access_tokens(
         }
     }
     None
+}
+
+/// The client of which the IdP has told a registration access token.
+fn told_anew(delivered: &Delivered) -> Option<String> {
+    let original: Value = serde_json::from_slice(&delivered.original).ok()?;
+    original["registration_access_token"].as_str()?;
+    Some(original["client_id"].as_str()?.to_owned())
 }
 
 /// Whether another registration access token was received than the IdP has issued.
