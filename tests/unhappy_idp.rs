@@ -380,7 +380,14 @@ async fn a_key_that_is_not_accepted_ends_the_start_in_time() {
     let fresh = Bff::serve(&env).ended().await;
     let later = Bff::serve(&env).ended().await;
 
-    fresh.fails(77, &["does not accept key", "invalid_client", "must match"]);
+    fresh.fails(
+        77,
+        &[
+            "does not accept key",
+            "invalid_client",
+            "BFF_BOOTSTRAP_TIMEOUT=15m",
+        ],
+    );
     later.fails(77, &["does not accept key", "DCR_FORCE_REPLACE"]);
     assert_eq!(world.received(REGISTER).len(), 1);
     world.idp.faults().clear();

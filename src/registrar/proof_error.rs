@@ -74,8 +74,8 @@ impl ProofError {
                  it, set DCR_FORCE_REPLACE=true and a DCR_IAT from `bff mint-iat`"
             }
             Self::Rejected { .. } => {
-                "the client_assertion must match what the IdP expects: see its log, and change \
-                 BFF_ASSERTION_AUDIENCE, BFF_ASSERTION_TYPE or BFF_SIGNING_ALG"
+                "see the IdP's log, and set BFF_ASSERTION_AUDIENCE, BFF_ASSERTION_TYPE or \
+                 BFF_SIGNING_ALG; if it reads new clients only later, set BFF_BOOTSTRAP_TIMEOUT=15m"
             }
             Self::Unproven(_) => "check the IdP's health and OIDC_TOKEN_URL, then start again",
         }
