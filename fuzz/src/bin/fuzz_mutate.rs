@@ -25,6 +25,15 @@ usage: fuzz-mutate [--seconds N] [--seed N] [TARGET ...]
 /// How long one target may take beyond its time: more is an input that does not come to an end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Targets that also get fixtures of the tests: below `tests/fixtures`, files that end so.
+const FIXTURES: [(&str, &str, &str); 2] = [
+    ("key_import", "keys", ".pem"),
+    ("state_document", "state-v1", "state.json"),
+];
+
+/// Longer files make mutations slow, and add nothing.
+const LONGEST: usize = 4 * 1024;
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 struct Options {
@@ -233,19 +242,45 @@ fn named(name: &str) -> Result<(&'static str, Target)> {
     found.ok_or_else(|| format!("no target `{name}`; there are {}", names.join(", ")).into())
 }
 
+/// The files of the corpus, and the fixtures of the tests that are of the same kind.
 fn corpus(name: &str) -> Result<Vec<Vec<u8>>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(home().join("corpus").join(name))? {
-        paths.push(entry?.path());
-    }
-    paths.sort();
+    let mut paths = files(&home().join("corpus").join(name))?;
     if paths.is_empty() {
         return Err(format!("fuzz/corpus/{name} is empty").into());
     }
-    Ok(paths
+    for (_, fixtures, ending) in FIXTURES.iter().filter(|(target, ..)| *target == name) {
+        let found = files(&home().join("../tests/fixtures").join(fixtures))?;
+        let before = paths.len();
+        paths.extend(
+            found
+                .into_iter()
+                .filter(|path| path.to_string_lossy().ends_with(ending)),
+        );
+        if paths.len() == before {
+            return Err(format!("tests/fixtures/{fixtures} has no {ending}").into());
+        }
+    }
+    let mut inputs: Vec<_> = paths
         .into_iter()
         .map(fs::read)
-        .collect::<std::io::Result<_>>()?)
+        .collect::<std::io::Result<_>>()?;
+    inputs.retain(|input: &Vec<u8>| input.len() < LONGEST);
+    Ok(inputs)
+}
+
+/// The files below a directory, in order.
+fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Where the input under test is.
