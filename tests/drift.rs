@@ -9,7 +9,7 @@
 
 mod support;
 
-use dev_idp::{Config, DevIdp, Endpoint, Fault};
+use dev_idp::{Endpoint, Fault};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ async fn each_mode_treats_redirect_uris_its_own_way() {
         ("merge", &[NEW, OURS, THEIRS], 1),
         ("replace", &[NEW], 1),
     ] {
-        let world = unfetching().await;
+        let world = World::unfetching().await;
         world.registered().await;
         add_at_the_idp(&world).await;
         let env = redirecting(&world, NEW).set("DCR_REDIRECT_UPDATE_MODE", mode);
@@ -39,7 +39,7 @@ async fn each_mode_treats_redirect_uris_its_own_way() {
         world.run(&env).await;
         world.run(&env).await;
 
-        assert_eq!(redirects(&world), expected, "{mode}");
+        assert_eq!(world.redirects(), expected, "{mode}");
         // One read and one update are the other engineer's.
         assert_eq!(world.received(Endpoint::Read).len(), 1 + reads, "{mode}");
         assert_eq!(world.received(UPDATE).len(), 2, "{mode}");
@@ -48,7 +48,7 @@ async fn each_mode_treats_redirect_uris_its_own_way() {
 
 #[tokio::test]
 async fn the_mode_none_leaves_redirect_uris_to_the_idp() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     add_at_the_idp(&world).await;
     let env = redirecting(&world, NEW).set("DCR_REDIRECT_UPDATE_MODE", "none");
@@ -57,16 +57,16 @@ async fn the_mode_none_leaves_redirect_uris_to_the_idp() {
     assert_eq!(world.received(UPDATE).len(), 1);
     let env = env.set("DCR_CLIENT_NAME", "Shop");
     world.run(&env).await;
-    assert_eq!(redirects(&world), [OURS, THEIRS]);
+    assert_eq!(world.redirects(), [OURS, THEIRS]);
 
     // What was left out is still to be sent, once it is wanted.
     world.run(&env.unset("DCR_REDIRECT_UPDATE_MODE")).await;
-    assert_eq!(redirects(&world), [NEW, THEIRS]);
+    assert_eq!(world.redirects(), [NEW, THEIRS]);
 }
 
 #[tokio::test]
 async fn a_safe_rotation_takes_no_redirect_uri_away_even_where_it_cannot_see_them() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     add_at_the_idp(&world).await;
     let env = redirecting(&world, NEW).set("DCR_ROTATION_SAFE", "true");
@@ -78,10 +78,10 @@ async fn a_safe_rotation_takes_no_redirect_uri_away_even_where_it_cannot_see_the
 
     let ended = world.run(&env).await;
     assert!(ended.stderr.contains("tried at the next start"), "{ended}");
-    assert_eq!(redirects(&world), [OURS, THEIRS]);
+    assert_eq!(world.redirects(), [OURS, THEIRS]);
 
     world.run(&env).await;
-    assert_eq!(redirects(&world), [NEW, OURS, THEIRS]);
+    assert_eq!(world.redirects(), [NEW, OURS, THEIRS]);
 }
 
 #[tokio::test]
@@ -115,13 +115,13 @@ async fn a_value_that_the_idp_puts_in_place_of_ours_is_shown_and_not_fought_over
 
         assert!(!shows_both(&ended.messages("WARN")), "once: {ended}");
         assert_eq!(world.received(UPDATE).len(), before + 1);
-        assert_eq!(redirects(&world), [uri]);
+        assert_eq!(world.redirects(), [uri]);
     }
 }
 
 #[tokio::test]
 async fn a_rehearsal_shows_three_ways_and_changes_nothing() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     add_at_the_idp(&world).await;
     let env = redirecting(&world, NEW);
@@ -204,7 +204,7 @@ async fn a_running_service_rehearses_and_carries_out() {
 
     let done = order(&world, "/admin/register").await;
     assert_eq!(done.json()["state"], "registered", "{done:?}");
-    assert_eq!(redirects(&world), [NEW]);
+    assert_eq!(world.redirects(), [NEW]);
     let status = http::request(Method::GET, &world.port.url("/admin/status"));
     let status = http::send(status.bearer_auth(ADMIN)).await.json();
     assert_eq!(status["registration"]["state"], "registered");
@@ -268,13 +268,6 @@ fn redirecting(world: &World, uri: &str) -> Env {
     world.env().set("DCR_REDIRECT_URIS", uri)
 }
 
-/// An IdP that does not look at the keys when the metadata changes, while nobody serves them.
-async fn unfetching() -> World {
-    let mut config = Config::shipped().unwrap();
-    config.policy.fetch_jwks_at_registration = false;
-    World::with(DevIdp::builder().config(config)).await
-}
-
 /// Somebody else adds a redirect URI, with the token that we hold, and it stays valid.
 async fn add_at_the_idp(world: &World) {
     let management = world.volume.state()["registration"]["management"].clone();
@@ -304,11 +297,6 @@ async fn order(world: &World, path: &str) -> Answer {
 /// What the IdP last said that it has, as stored.
 fn last_read(world: &World) -> Value {
     world.volume.state()["registration"]["seen"].clone()
-}
-
-fn redirects(world: &World) -> Vec<String> {
-    let [(_, metadata)] = world.idp.clients().try_into().unwrap();
-    serde_json::from_value(metadata["redirect_uris"].clone()).unwrap()
 }
 
 /// Whether a warning shows the scope asked for and the one granted.

@@ -10,6 +10,8 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use dev_idp::{Endpoint, Fault};
 use serde_json::{Value, json};
@@ -111,6 +113,31 @@ async fn an_endpoint_that_was_never_asked_for_is_not_guessed() {
     let token = &plan["request"]["authorization"];
     assert_eq!(*token, json!("minted with BOOTSTRAP_ADMIN_TOKEN"));
     assert!(!plan.to_string().contains("\"administrator\""));
+}
+
+#[tokio::test]
+async fn a_key_that_a_start_cannot_import_is_refused_and_one_that_it_makes_is_not() {
+    let world = World::new().await;
+    let keys = world.volume.path().join("new");
+    let env = world.env_with_token().set("BFF_KEYS_DIR", &keys);
+    let with = |key: &Path| env.clone().set("BFF_JWT_SIGNING_KEY", key);
+    let dangling = world.volume.path().join("dangling.pem");
+    symlink("nowhere.pem", &dangling).unwrap();
+
+    for missing in [&world.volume.path().join("other.pem"), &dangling] {
+        let env = with(missing);
+        let start = Bff::serve(&env).ended().await;
+        fs::remove_dir_all(&keys).unwrap();
+        let ended = Bff::start(&["register", "--dry-run"], &env, "")
+            .ended()
+            .await;
+
+        assert_eq!(ended.code, start.code, "{ended}");
+        assert_ne!(ended.code, Some(0), "{ended}");
+        assert!(!keys.exists());
+    }
+    rehearsed(&with(&keys.join("active.pem")), &[]).await;
+    assert!(!keys.exists());
 }
 
 async fn rehearsed(env: &Env, options: &[&str]) -> Ended {

@@ -44,7 +44,7 @@ async fn one_changed_redirect_uri_is_one_complete_update() {
     expected["client_id"] = json!(client_id);
     expected["redirect_uris"] = json!(["https://app.example/new"]);
     assert_eq!(update.request, expected);
-    assert_eq!(redirects(&world), ["https://app.example/new"]);
+    assert_eq!(world.redirects(), ["https://app.example/new"]);
     assert!(
         ended
             .stderr
@@ -79,7 +79,7 @@ async fn a_token_that_each_answer_replaces_is_never_the_old_one() {
     for path in ["one", "two", "three"] {
         let uri = format!("https://app.example/{path}");
         world.run(&world.env().set("DCR_REDIRECT_URIS", &uri)).await;
-        assert_eq!(redirects(&world), [uri]);
+        assert_eq!(world.redirects(), [uri]);
     }
 
     let managed = managed(&world);
@@ -99,7 +99,7 @@ async fn a_token_that_a_read_brought_is_stored_before_anything_else_is_sent() {
     killed_at(&world, UPDATE).await;
 
     world.run(&changed(&world)).await;
-    assert_eq!(redirects(&world), ["https://app.example/new"]);
+    assert_eq!(world.redirects(), ["https://app.example/new"]);
     assert_eq!(
         world.received(UPDATE).len(),
         1,
@@ -218,7 +218,7 @@ async fn tokens_that_are_refused_are_presented_once_until_something_changes() {
     assert_eq!(warnings(&first, "cannot be changed from here"), 1);
     assert!(with_own < with_both, "another token is tried");
     world.run(&with_admin(&world, changed(&world))).await;
-    assert_eq!(redirects(&world), ["https://app.example/new"]);
+    assert_eq!(world.redirects(), ["https://app.example/new"]);
     assert_manageable(&world).await;
 }
 
@@ -296,7 +296,7 @@ async fn a_success_without_a_word_and_without_a_change_is_noticed_and_not_repeat
     assert_eq!(warnings(&ended, "changed nothing"), 1, "{ended}");
     assert!(ended.stderr.contains("at the IdP"), "{ended}");
     assert_eq!(world.received(UPDATE).len(), 1);
-    assert_eq!(redirects(&world), ["https://app.example/cb"]);
+    assert_eq!(world.redirects(), ["https://app.example/cb"]);
 }
 
 #[tokio::test]
@@ -336,7 +336,7 @@ async fn an_update_whose_answer_is_lost_is_found_out_and_not_repeated() {
 
         assert!(ended.stderr.contains("made after all"), "{fault:?} {ended}");
         assert_eq!(world.received(UPDATE).len(), 1, "{fault:?}");
-        assert_eq!(redirects(&world), ["https://app.example/new"]);
+        assert_eq!(world.redirects(), ["https://app.example/new"]);
     }
 }
 
@@ -352,7 +352,7 @@ async fn an_update_that_never_arrived_is_made_at_the_next_start() {
     world.run(&changed(&world)).await;
     world.run(&changed(&world)).await;
 
-    assert_eq!(redirects(&world), ["https://app.example/new"]);
+    assert_eq!(world.redirects(), ["https://app.example/new"]);
     assert_eq!(world.received(UPDATE).len(), 2);
 }
 
@@ -388,7 +388,7 @@ async fn a_dead_token_is_renewed_and_the_update_made_in_one_start() {
 
         world.run(&with_admin(&world, env)).await;
 
-        assert_eq!(redirects(&world), ["https://app.example/new"], "{mode}");
+        assert_eq!(world.redirects(), ["https://app.example/new"], "{mode}");
         assert_ne!(management(&world), before);
         assert_eq!(world.clients(), [client_id]);
         assert_eq!(events(&world, "token_renewed"), 1);
@@ -431,7 +431,7 @@ async fn patch_is_for_a_profile_and_after_a_405_alone() {
     let world = with_fault(&profile).await;
     let patch = &world.received(Endpoint::Patch)[0];
     assert_eq!(patch.status, Some(200));
-    assert_eq!(redirects(&world), ["https://app.example/new"]);
+    assert_eq!(world.redirects(), ["https://app.example/new"]);
 
     let world = with_fault(&|env| env).await;
     assert_eq!(world.received(Endpoint::Patch).len(), 0);
@@ -600,12 +600,7 @@ async fn rotate_elsewhere(world: &World, client_id: &str) {
 async fn assert_manageable(world: &World) {
     let uri = "https://app.example/again";
     world.run(&world.env().set("DCR_REDIRECT_URIS", uri)).await;
-    assert_eq!(redirects(world), [uri]);
-}
-
-fn redirects(world: &World) -> Vec<String> {
-    let [(_, metadata)] = world.idp.clients().try_into().unwrap();
-    serde_json::from_value(metadata["redirect_uris"].clone()).unwrap()
+    assert_eq!(world.redirects(), [uri]);
 }
 
 /// `registration_client_uri` and `registration_access_token`, as stored.

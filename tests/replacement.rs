@@ -30,7 +30,7 @@ async fn a_client_that_works_stays_until_the_new_one_does() {
         body: r#"{"client_id":"late"}"#.to_owned(),
     };
     world.idp.faults().set_times(fault, 1);
-    let env = replacing(&world).set("BFF_BOOTSTRAP_TIMEOUT", "2s");
+    let env = world.env_to_replace().set("BFF_BOOTSTRAP_TIMEOUT", "2s");
 
     let bff = world.ready(&env).await;
 
@@ -68,7 +68,7 @@ async fn a_replacement_is_never_begun_by_a_deletion() {
             world.idp.faults().set(Fault::Status { on, status });
         }
 
-        let env = wish(replacing(&world)).set("BFF_BOOTSTRAP_TIMEOUT", "2s");
+        let env = wish(world.env_to_replace()).set("BFF_BOOTSTRAP_TIMEOUT", "2s");
         world.run(&env).await;
         world.idp.faults().clear();
         world.run(&wish(world.env())).await;
@@ -84,7 +84,7 @@ async fn a_replacement_whose_answer_is_lost_is_said_at_every_start() {
     let old = world.registered().await;
     let fault = Fault::DropAfter { on: REGISTER };
     world.idp.faults().set_times(fault, 1);
-    let env = replacing(&world);
+    let env = world.env_to_replace();
 
     for _ in 0..3 {
         let ended = world.run(&env).await;
@@ -135,7 +135,7 @@ async fn an_answer_that_names_our_own_client_deletes_nothing() {
             },
             1,
         );
-        world.run(&replacing(&world)).await;
+        world.run(&world.env_to_replace()).await;
         assert_eq!(world.client_id(), ours);
         assert!(world.clients().contains(&ours));
         let state = world.volume.state();
@@ -165,8 +165,4 @@ async fn a_registered_service_starts_without_its_idp_and_works_when_it_is_back()
     let ended = bff.stop().await;
     assert_eq!(ended.code, Some(0), "{ended}");
     assert_eq!(world.writes().len(), 1);
-}
-
-fn replacing(world: &World) -> Env {
-    world.env_with_token().set("DCR_FORCE_REPLACE", "true")
 }

@@ -28,7 +28,7 @@ async fn a_candidate_is_shown_with_the_client_that_it_is_to_replace() {
         body: r#"{"client_id":"late"}"#.to_owned(),
     };
     world.idp.faults().set_times(fault, 1);
-    let env = replacing(&world).set("BFF_BOOTSTRAP_TIMEOUT", "1s");
+    let env = world.env_to_replace().set("BFF_BOOTSTRAP_TIMEOUT", "1s");
 
     let shown = shown(&world, &env).await;
 
@@ -49,7 +49,7 @@ async fn an_attempt_without_an_answer_is_shown_beside_the_present_client() {
     let fault = Fault::DropAfter { on: REGISTER };
     world.idp.faults().set_times(fault, 1);
 
-    let shown = shown(&world, &replacing(&world)).await;
+    let shown = shown(&world, &world.env_to_replace()).await;
 
     let facts = &shown["unsettled"][0];
     assert_eq!(facts["kind"], "attempt", "{shown}");
@@ -64,7 +64,7 @@ async fn a_client_that_is_left_over_is_shown_until_it_is_deleted() {
     let on = Endpoint::Delete;
     let fault = Fault::Status { on, status: 503 };
     world.idp.faults().set_times(fault, 1);
-    let env = replacing(&world);
+    let env = world.env_to_replace();
 
     let shown = shown(&world, &env).await;
 
@@ -118,8 +118,4 @@ async fn shown(world: &World, env: &Env) -> Value {
 async fn stored_status(env: &Env) -> Value {
     let status = Bff::start(&["--json", "status"], env, "").ended().await;
     serde_json::from_str(&status.stdout).unwrap()
-}
-
-fn replacing(world: &World) -> Env {
-    world.env_with_token().set("DCR_FORCE_REPLACE", "true")
 }

@@ -62,7 +62,7 @@ pub(super) async fn ensure(
 /// [`KeysError`] if the configured one cannot be used.
 pub async fn foreseen(config: &KeysConfig) -> Result<(SigningKey, bool), KeysError> {
     if let Some(path) = &config.signing_key
-        && path.exists()
+        && !is_missing_inside(path, config)?
     {
         return Ok((import(path, config).await?, false));
     }
@@ -78,17 +78,7 @@ fn is_to_be_made(
     directories: &Directories,
     config: &KeysConfig,
 ) -> Result<bool, KeysError> {
-    let is_missing = HostDisk
-        .kind(path)
-        .map_err(|source| KeysError::Unreadable {
-            path: path.to_path_buf(),
-            source,
-        })?
-        .is_none();
-    let keys_dir = config.keys_dir.canonicalize();
-    let parent = path.parent().map(Path::canonicalize);
-    let is_inside = matches!((keys_dir, parent), (Ok(keys), Some(Ok(parent))) if keys == parent);
-    if !is_missing || !is_inside {
+    if !is_missing_inside(path, config)? {
         return Ok(false);
     }
     let names = directories.pem_files();
@@ -97,6 +87,22 @@ fn is_to_be_made(
         source,
     })?;
     Ok(names.is_empty())
+}
+
+/// Whether a file does not exist, and would be directly in the keys directory, which need not exist.
+fn is_missing_inside(path: &Path, config: &KeysConfig) -> Result<bool, KeysError> {
+    let unreadable = |source| KeysError::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    };
+    let kind = HostDisk.kind(path).map_err(unreadable)?;
+    let keys_dir = config.keys_dir.canonicalize();
+    let parent = path.parent().map(Path::canonicalize);
+    let is_inside = match (keys_dir, parent) {
+        (Ok(keys), Some(Ok(parent))) => keys == parent,
+        _ => path.parent() == Some(&config.keys_dir),
+    };
+    Ok(kind.is_none() && is_inside)
 }
 
 /// Makes the key of the configured file. Whoever is interrupted after that imports it.

@@ -11,13 +11,14 @@ use super::managed_client::ManagedClient;
 use super::occasion::Occasion;
 use super::proof_error::ProofError;
 use super::proof_memory::ProofMemory;
+use super::rehearsal::{self, Found};
 use super::session::Session;
 use super::unstored_rat::UnstoredRat;
 use crate::app::{App, Backoff, Bootstrap, Unsettled};
 use crate::config::{DcrConfig, IdpConfig};
 use crate::idp::DiscoveryError;
 use crate::oauth::InitialAccessToken;
-use crate::planning::{PlanReport, PlannedRequest, Source};
+use crate::planning::PlanReport;
 use crate::registration::{Blocked, Drift, Plan, Registered, TokenFingerprint, TokenTarget};
 use crate::state::State;
 use crate::store::CommitError;
@@ -102,27 +103,16 @@ impl Registrar {
         let _turn = self.turn.lock().await;
         let client = self.client();
         let (drift, read) = client.check_drift().await;
-        // Without them nothing is planned that needs them.
         let endpoints = self.known_endpoints().await.ok();
-        let token = client.configured_token();
-        let target = TokenTarget {
-            issuer: self.idp.issuer.clone(),
-            endpoint: endpoints
-                .as_ref()
-                .map(|endpoints| endpoints.registration.as_spelt().to_owned())
-                .unwrap_or_default(),
-        };
-        let plan = self.decide(target, token.as_ref(), drift.clone(), Occasion::Order);
-        let (wanted, state) = (client.wanted(), self.app.ledger.state());
-        let known = endpoints.as_ref();
-        let source = Source {
-            endpoint: known.map(|known| known.registration.as_spelt()),
-            alias: known.and_then(|known| known.alias_in(&state)),
-            has_token: token.is_some(),
+        let token = client.configured_token().as_ref().map(TokenFingerprint::of);
+        let found = Found {
+            endpoints: endpoints.as_ref(),
+            token: token.as_ref(),
+            drift,
             read: read.as_ref(),
         };
-        let request = PlannedRequest::of(&plan, &wanted, &state, source);
-        PlanReport::of(&plan, &state, drift, request)
+        let state = self.app.ledger.state();
+        rehearsal::report(&client.wanted(), &state, found, self.app.clock.now())
     }
 
     /// The client at the IdP, for one piece of work.

@@ -13,13 +13,13 @@ use crate::support::environment::Env;
 use crate::support::world::World;
 use crate::support::{eventually, http};
 use crate::updates::{methods, ordered, set_at_the_idp};
-use crate::{unfetching, within_at};
+use crate::within_at;
 
 const ADMIN: &str = "admin-token-of-this-test";
 
 #[tokio::test]
 async fn what_others_have_changed_is_mended_on_order_as_a_dry_run_has_said() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     set_at_the_idp(&world, "scope", json!("openid")).await;
     let env = world.env().set("BFF_ADMIN_TOKEN", ADMIN);
@@ -45,7 +45,7 @@ async fn what_others_have_changed_is_mended_on_order_as_a_dry_run_has_said() {
 
 #[tokio::test]
 async fn what_others_have_changed_is_found_a_day_after_the_last_read() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     set_at_the_idp(&world, "scope", json!("openid")).await;
     let later = |hours| Clock::new(move || Timestamp::now() + Duration::from_hours(hours));
@@ -72,7 +72,7 @@ async fn what_others_have_changed_is_found_a_day_after_the_last_read() {
 
 #[tokio::test]
 async fn a_value_that_the_idp_always_grants_is_said_once() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     let (member, value) = ("scope".to_owned(), json!("openid"));
     let fault = dev_idp::Fault::SubstituteMember { member, value };
     world.idp.faults().set(fault);

@@ -25,7 +25,7 @@ use bff::disk::{Disk, HostDisk};
 use bff::local_files::{Directories, Outlets};
 use bff::registrar::{Occasion, Registrar};
 use bff::store::FileStore;
-use dev_idp::{DevIdp, Endpoint, Exchange, Fault};
+use dev_idp::{Endpoint, Exchange, Fault};
 use serde_json::Value;
 
 use scarce_store::ScarceStore;
@@ -38,7 +38,7 @@ pub(crate) const NEW: &str = "https://app.example/new";
 
 #[tokio::test]
 async fn a_token_in_an_answer_that_does_not_name_the_client_is_kept() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     let member = "client_id".to_owned();
     for fault in [
@@ -51,7 +51,7 @@ async fn a_token_in_an_answer_that_does_not_name_the_client_is_kept() {
 
     let ended = world.run(&redirecting(&world, NEW)).await;
 
-    assert_eq!(redirects(&world), [NEW], "{ended}");
+    assert_eq!(world.redirects(), [NEW], "{ended}");
     world.idp.faults().clear();
     assert_manageable(&world).await;
 }
@@ -63,7 +63,7 @@ async fn a_token_in_a_success_of_another_number_is_kept() {
         (Endpoint::Update, 202),
         (Endpoint::Read, 203),
     ] {
-        let world = unfetching().await;
+        let world = World::unfetching().await;
         world.registered().await;
         for fault in [
             Fault::RotateOnRead,
@@ -75,7 +75,7 @@ async fn a_token_in_a_success_of_another_number_is_kept() {
 
         world.run(&redirecting(&world, NEW)).await;
 
-        assert_eq!(redirects(&world), [NEW], "{on:?} {status}");
+        assert_eq!(world.redirects(), [NEW], "{on:?} {status}");
         world.idp.faults().clear();
         assert_manageable(&world).await;
     }
@@ -83,7 +83,7 @@ async fn a_token_in_a_success_of_another_number_is_kept() {
 
 #[tokio::test]
 async fn no_token_leaves_while_its_successor_cannot_be_stored() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     world.idp.faults().set(Fault::RotateOnRead);
     world.idp.faults().set(Fault::RotateOnUpdate);
@@ -99,12 +99,12 @@ async fn no_token_leaves_while_its_successor_cannot_be_stored() {
     store.fail_none();
     // Nobody serves the keys here, so that they cannot be proven.
     drop(registrar.bootstrap(Occasion::Start, backoff()).await);
-    assert_eq!(redirects(&world), [NEW]);
+    assert_eq!(world.redirects(), [NEW]);
 }
 
 #[tokio::test]
 async fn a_token_that_cannot_be_stored_at_once_is_stored_later() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     world.idp.faults().set(Fault::RotateOnRead);
     let (store, registrar) = within(&world, &world.env()).await;
@@ -133,7 +133,7 @@ async fn a_token_that_cannot_be_stored_at_once_is_stored_later() {
 #[tokio::test]
 async fn a_token_that_may_be_void_is_tried_by_a_read_and_then_renewed() {
     for renewed in [false, true] {
-        let world = unfetching().await;
+        let world = World::unfetching().await;
         world.registered().await;
         world.idp.faults().set_times(Fault::RotateOnUpdate, 1);
         let (on, millis) = (Endpoint::Update, 60_000);
@@ -164,7 +164,7 @@ async fn a_token_that_may_be_void_is_tried_by_a_read_and_then_renewed() {
 
 #[tokio::test]
 async fn an_answer_about_another_client_brings_no_token() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     let (before, client_id) = (token(&world), world.client_id());
     let (member, value) = ("client_id".to_owned(), "somebody-else".into());
@@ -176,13 +176,6 @@ async fn an_answer_about_another_client_brings_no_token() {
 
     assert_eq!(token(&world), before);
     assert_eq!(world.client_id(), client_id);
-}
-
-/// An IdP that does not look at the keys when the metadata changes, while nobody serves them.
-pub(crate) async fn unfetching() -> World {
-    let mut config = dev_idp::Config::shipped().unwrap();
-    config.policy.fetch_jwks_at_registration = false;
-    World::with(DevIdp::builder().config(config)).await
 }
 
 pub(crate) fn redirecting(world: &World, uri: &str) -> Env {
@@ -268,14 +261,9 @@ fn has_marker(world: &World) -> bool {
     world.volume.state().get("rat_marker").is_some()
 }
 
-pub(crate) fn redirects(world: &World) -> Vec<String> {
-    let [(_, metadata)] = world.idp.clients().try_into().unwrap();
-    serde_json::from_value(metadata["redirect_uris"].clone()).unwrap()
-}
-
 /// A change is made with the token that is stored.
 async fn assert_manageable(world: &World) {
     let uri = "https://app.example/again";
     world.run(&redirecting(world, uri)).await;
-    assert_eq!(redirects(world), [uri]);
+    assert_eq!(world.redirects(), [uri]);
 }

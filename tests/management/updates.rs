@@ -13,12 +13,12 @@ use crate::support::child::Bff;
 use crate::support::environment::Env;
 use crate::support::http;
 use crate::support::world::World;
-use crate::{NEW, backoff, redirecting, redirects, sent, unfetching, within_at};
+use crate::{NEW, backoff, redirecting, sent, within_at};
 
 #[tokio::test]
 async fn a_refused_update_is_asked_for_again_on_order_after_a_day_and_after_a_change() {
     for status in [400, 403] {
-        let world = unfetching().await;
+        let world = World::unfetching().await;
         world.registered().await;
         let on = Endpoint::Update;
         world.idp.faults().set(Fault::Status { on, status });
@@ -43,7 +43,7 @@ async fn a_refused_update_is_asked_for_again_on_order_after_a_day_and_after_a_ch
         let other = redirecting(&world, "https://app.example/other");
         world.run(&other).await;
         assert_eq!(updates(&world), 4, "{status}");
-        assert_eq!(redirects(&world), ["https://app.example/other"]);
+        assert_eq!(world.redirects(), ["https://app.example/other"]);
         let registration = &world.volume.state()["registration"];
         assert!(registration.get("refused_update").is_none(), "{status}");
     }
@@ -51,7 +51,7 @@ async fn a_refused_update_is_asked_for_again_on_order_after_a_day_and_after_a_ch
 
 #[tokio::test]
 async fn what_the_idp_said_is_quoted_and_shown_later() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     let env = world.env().set("DCR_SCOPE", "openid payments:write");
 
@@ -68,7 +68,7 @@ async fn what_the_idp_said_is_quoted_and_shown_later() {
 
 #[tokio::test]
 async fn what_others_have_set_stays_and_is_left_out_where_it_is_refused() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     set_at_the_idp(&world, "contacts", json!(["ops@idp.example"])).await;
 
@@ -76,7 +76,7 @@ async fn what_others_have_set_stays_and_is_left_out_where_it_is_refused() {
 
     let [(_, metadata)] = world.idp.clients().try_into().unwrap();
     assert_eq!(metadata["contacts"], json!(["ops@idp.example"]));
-    assert_eq!(redirects(&world), [NEW]);
+    assert_eq!(world.redirects(), [NEW]);
 
     // A member that the IdP shows, and does not let a client set.
     let (member, value) = ("x_internal".to_owned(), json!(7));
@@ -85,20 +85,20 @@ async fn what_others_have_set_stays_and_is_left_out_where_it_is_refused() {
     let before = updates(&world);
     let uri = "https://app.example/again";
     world.run(&redirecting(&world, uri)).await;
-    assert_eq!(redirects(&world), [uri]);
+    assert_eq!(world.redirects(), [uri]);
     assert_eq!(updates(&world), before + 2);
 }
 
 #[tokio::test]
 async fn where_a_read_ends_the_token_nothing_is_read_before_an_update() {
-    let world = unfetching().await;
+    let world = World::unfetching().await;
     world.registered().await;
     world.idp.faults().set(Fault::RotateOnRead);
 
     for path in ["one", "two", "three"] {
         let uri = format!("https://app.example/{path}");
         world.run(&redirecting(&world, &uri)).await;
-        assert_eq!(redirects(&world), [uri]);
+        assert_eq!(world.redirects(), [uri]);
     }
 
     assert_eq!(methods(&world), ["GET", "PUT", "PUT", "PUT"]);

@@ -21,6 +21,14 @@ impl World {
         Self::with(DevIdp::builder()).await
     }
 
+    /// With an IdP that does not look at the keys when the metadata changes, while nobody serves
+    /// them.
+    pub(crate) async fn unfetching() -> Self {
+        let mut config = dev_idp::Config::shipped().unwrap();
+        config.policy.fetch_jwks_at_registration = false;
+        Self::with(DevIdp::builder().config(config)).await
+    }
+
     pub(crate) async fn with(builder: Builder) -> Self {
         Self {
             idp: builder.start().await.unwrap(),
@@ -37,6 +45,11 @@ impl World {
     /// The same with a fresh initial access token.
     pub(crate) fn env_with_token(&self) -> Env {
         self.env().set("DCR_IAT", self.idp.mint_iat())
+    }
+
+    /// The same with the order to replace the client.
+    pub(crate) fn env_to_replace(&self) -> Env {
+        self.env_with_token().set("DCR_FORCE_REPLACE", "true")
     }
 
     /// Starts `bff serve` and waits until it is ready.
@@ -71,6 +84,12 @@ impl World {
     pub(crate) fn clients(&self) -> Vec<String> {
         let clients = self.idp.clients().into_iter();
         clients.map(|(client_id, _)| client_id).collect()
+    }
+
+    /// The `redirect_uris` of the only client at the IdP.
+    pub(crate) fn redirects(&self) -> Vec<String> {
+        let [(_, metadata)] = self.idp.clients().try_into().unwrap();
+        serde_json::from_value(metadata["redirect_uris"].clone()).unwrap()
     }
 
     /// The requests that one endpoint received.
