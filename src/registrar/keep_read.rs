@@ -90,8 +90,7 @@ impl ManagedClient<'_> {
         let known = self.app.condition.drift();
         match self.read().await {
             ManagementOutcome::NotAccepted(_) => {
-                let state = self.app.ledger.state();
-                if self.has_refused_tokens(&state) || !self.renew().await? {
+                if !self.renew().await? {
                     self.not_accepted().await?;
                 }
             }

@@ -60,9 +60,7 @@ impl Session<'_> {
                 AuthenticationOutcome::Rejected => ProofError::Rejected {
                     client_id: client.client_id.clone(),
                     proof: Box::new(proof),
-                    // The IdP does not fetch a set that is registered by value.
-                    fetched: self.client.dcr().jwks == JwksMode::Value
-                        || self.app().metrics.jwks_served.get() > 0,
+                    fetched: self.was_fetched(),
                     fresh,
                 },
                 AuthenticationOutcome::Unknown => ProofError::Unproven(Box::new(proof)),
@@ -284,10 +282,16 @@ impl Session<'_> {
         self.prove_key(&key, client, Care::default()).await
     }
 
+    /// Whether somebody has fetched the JWK Set since the start, or nobody has to: the IdP does not
+    /// fetch one that is registered by value.
+    pub(super) fn was_fetched(&self) -> bool {
+        self.client.dcr().jwks == JwksMode::Value || self.app().metrics.jwks_served.get() > 0
+    }
+
     /// Whether the key that signs can be seen by others: the set was fetched, or can be fetched at
     /// the registered `jwks_uri`.
     pub(super) async fn is_published(&self) -> bool {
-        if self.app().metrics.jwks_served.get() > 0 {
+        if self.was_fetched() {
             return true;
         }
         let state = self.app().ledger.state();

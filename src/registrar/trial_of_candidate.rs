@@ -133,7 +133,7 @@ impl Session<'_> {
             AuthenticationOutcome::Rejected => ProofError::Rejected {
                 client_id: client.client_id.clone(),
                 proof: Box::new(proof),
-                fetched: self.app().metrics.jwks_served.get() > 0,
+                fetched: self.was_fetched(),
                 fresh,
             },
             _ => ProofError::Unproven(Box::new(proof)),

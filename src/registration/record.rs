@@ -340,7 +340,7 @@ impl Registered {
     }
 
     /// How long until it is to be read again, at this interval; never where there is no token, or
-    /// where a read ends it.
+    /// where a read ends it. A token that was refused is not presented again within a day.
     pub fn next_read_in(&self, interval: Duration, now: Timestamp) -> Option<Duration> {
         if self.management.is_none() || self.read_renews {
             return None;
@@ -351,7 +351,13 @@ impl Registered {
             .map_or(self.registered_at, |seen| seen.at);
         // Without a sensible age, as after a jump of the clock, it is read.
         let age = Duration::try_from(now.duration_since(last)).unwrap_or(interval);
-        Some(interval.saturating_sub(age))
+        let refused = self.refused_tokens.as_ref().map(|refused| refused.at);
+        let refused = refused.filter(|at| is_recent(*at, now)).and_then(|at| {
+            let left = RefusedUpdate::AGAIN_AFTER - now.duration_since(at);
+            Duration::try_from(left).ok()
+        });
+        let due = interval.saturating_sub(age);
+        Some(due.max(refused.unwrap_or_default()))
     }
 
     /// Takes over what an update asked for, and what the IdP has since.
@@ -361,8 +367,15 @@ impl Registered {
             metadata: granted.clone(),
         });
         (self.sent, self.granted) = (sent, granted);
-        (self.unconfirmed, self.unmanageable) = (None, None);
-        (self.refused_update, self.refused_tokens) = (None, None);
+        self.unconfirmed = None;
+        self.forget_refusals();
+    }
+
+    /// Forgets what was refused, since it can be changed from here now.
+    pub fn forget_refusals(&mut self) {
+        self.unmanageable = None;
+        self.refused_update = None;
+        self.refused_tokens = None;
     }
 
     /// Whether it has the same access to the RFC 7592 methods as `other`.
@@ -476,6 +489,13 @@ mod tests {
             Some(Duration::ZERO),
             "the clock was set back"
         );
+        client.refused_tokens = Some(RefusedTokens {
+            tokens: TokenFingerprint::of_management(client.management.as_ref(), None),
+            asked: none.clone(),
+            at: at + SignedDuration::from_hours(30),
+        });
+        assert_eq!(after(&client, 31), Some(Duration::from_hours(23)));
+        assert_eq!(after(&client, 54), Some(Duration::ZERO), "a day later");
         client.settle(none.clone(), none, at + SignedDuration::from_hours(40));
         assert_eq!(after(&client, 48), Some(Duration::from_hours(16)));
         client.read_renews = true;

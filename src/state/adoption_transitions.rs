@@ -70,8 +70,7 @@ impl State {
         if let Some(read) = read {
             client.management.clone_from(&read.management);
             client.read_renews = read.read_renews;
-            client.unmanageable = None;
-            client.refused_update = None;
+            client.forget_refusals();
             // What the IdP had before an update tells whether the update was made.
             if read.seen.is_some() && client.unconfirmed.is_none() {
                 client.seen.clone_from(&read.seen);

@@ -164,8 +164,7 @@ impl State {
     ) -> Result<(), ClientRefusal> {
         let client = self.client(client_id)?;
         client.management = Some(management);
-        client.unmanageable = None;
-        client.refused_update = None;
+        client.forget_refusals();
         self.rat_marker = None;
         let detail = "renewed with BOOTSTRAP_ADMIN_TOKEN".to_owned();
         self.journal
