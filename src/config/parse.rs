@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 pub(super) use self::duration::{duration, in_units, interval};
 pub(super) use self::metadata::{grant_type, jwt, passphrase, scope_token, token};
-pub(super) use self::regular_file::{open_regular, read_text};
+pub(super) use self::regular_file::{open_regular, read_bounded, read_text};
 pub(super) use self::url::{base_url, endpoint_url, redirect_uri};
 pub(super) use self::wrong::{Wrong, quoted, shown};
 use crate::jose::{Algorithm, Kid};

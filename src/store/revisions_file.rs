@@ -1,4 +1,4 @@
-//! The last revision and the revoked keys, beside the document: an older document is told by them.
+//! The last revision and the revoked keys, beside the document: they show that a document is older.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -69,8 +69,8 @@ impl RevisionsFile {
             tracing::error!(
                 path = %self.path.display(),
                 rev = rev.number(),
-                "cannot write {} ({error}), by which an older state is told; hint: let the user \
-                 that runs bff write to BFF_STATE_DIR",
+                "cannot write {} ({error}), so that a restored older state would not be noticed; \
+                 hint: let the user that runs bff write to BFF_STATE_DIR",
                 self.path.display()
             );
         }
@@ -127,8 +127,8 @@ impl RevisionsFile {
             Err(error) => {
                 tracing::error!(
                     path = %self.path.display(),
-                    "cannot read {} ({error}), so that an older state is not told; hint: let the \
-                     user that runs bff read it",
+                    "cannot read {} ({error}), so that a restored older state is not noticed; hint: \
+                     let the user that runs bff read it",
                     self.path.display()
                 );
                 (None, Shape::Unfinished, 0)

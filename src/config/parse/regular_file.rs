@@ -35,6 +35,15 @@ pub(in crate::config) fn read_text(path: &Path, most: u64) -> io::Result<String>
     if let Some(kind) = kind {
         return Err(other(kind));
     }
+    read_bounded(file, most)
+}
+
+/// Reads a text of at most `most` bytes.
+///
+/// # Errors
+///
+/// For a longer text, and one that is not UTF-8.
+pub(in crate::config) fn read_bounded(file: File, most: u64) -> io::Result<String> {
     let mut text = String::new();
     file.take(most + 1).read_to_string(&mut text)?;
     if text.len() as u64 > most {

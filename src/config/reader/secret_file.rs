@@ -1,11 +1,11 @@
 //! Secrets in files of their own.
 
 use std::fmt;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::config::parse::{open_regular, quoted};
+use crate::config::parse::{open_regular, quoted, read_bounded};
 
 /// Longest secret in a file, in bytes.
 const MAX_SECRET: u64 = 64 * 1024;
@@ -55,13 +55,7 @@ pub(super) fn read(name: &str, path: &str) -> Result<SecretFile, Problem> {
         _ => cannot(&error),
     })?;
     let metadata = file.metadata().map_err(|error| cannot(&error))?;
-    let mut text = String::new();
-    file.take(MAX_SECRET + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| cannot(&error))?;
-    if text.len() as u64 > MAX_SECRET {
-        return Err(cannot(&"it is larger than 64 KiB"));
-    }
+    let text = read_bounded(file, MAX_SECRET).map_err(|error| cannot(&error))?;
     let value = text.trim_end_matches(['\r', '\n']);
     if value.trim().is_empty() {
         return Err(Problem::Empty(format!(
